@@ -1,8 +1,9 @@
 """Generates src/atp/v1 from proto/atp/v1 with the protoc of grpcio-tools.
 
-Owns every *_pb2.py, *_pb2.pyi and *_pb2_grpc.py there and touches nothing else; a file of a proto that
-is gone goes too. The pinned grpcio-tools makes the bytes reproducible, which tests/test_proto.py uses
-to say when the committed code is stale. Run: python tools/generate_proto.py
+Owns every *_pb2.py, *_pb2.pyi and *_pb2_grpc.py there and touches nothing else; a file of a proto
+that is gone goes too. The pinned grpcio-tools makes the bytes reproducible, which
+tests/test_proto.py uses to say when the committed code is stale.
+Run: python tools/generate_proto.py
 """
 
 from __future__ import annotations

@@ -62,10 +62,11 @@ class CapServiceServicer:
     """
 
     def SetCap(self, request, context):
-        """Sets a cap, new or in place of the one with the same id. Lowering a limit under what is in force
-        revokes nothing and grants nothing more. Counts are kept unless subject, prefix lengths, SKUs,
-        per_sku or window change, which starts counting anew. Idempotent.
-        Errors: INVALID_ARGUMENT, ABORTED (stale etag), RESOURCE_EXHAUSTED (a bound on caps), UNAVAILABLE.
+        """Sets a cap, new or in place of the one with the same id. Lowering a limit under what is in
+        force revokes nothing and grants nothing more. Counts are kept unless subject, prefix lengths,
+        SKUs, per_sku or window change, which starts counting anew. Idempotent.
+        Errors: INVALID_ARGUMENT, ABORTED (stale etag), RESOURCE_EXHAUSTED (a bound on caps),
+        UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

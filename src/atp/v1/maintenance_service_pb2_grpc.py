@@ -60,8 +60,8 @@ class MaintenanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckInvariants(self, request, context):
-        """Recounts the laws over the whole state, with every shard locked: calls wait meanwhile, a second or so
-        for a million holds. For tests and drills.
+        """Recounts the laws over the whole state, with every shard locked: calls wait meanwhile, a second
+        or so for a million holds. For tests and drills.
         Errors: UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

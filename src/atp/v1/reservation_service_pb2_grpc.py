@@ -82,8 +82,9 @@ class ReservationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Commit(self, request, context):
-        """Sells held units: all that the hold still holds, or the lines named. Atomic. Repeating a commit of
-        the whole hold is harmless; a commit of named lines needs a request_id, which makes it idempotent.
+        """Sells held units: all that the hold still holds, or the lines named. Atomic. Repeating a commit
+        of the whole hold is harmless; a commit of named lines needs a request_id, which makes it
+        idempotent.
         Errors: INVALID_ARGUMENT, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -100,7 +100,8 @@ class StockServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStock(self, request, context):
-        """Reads the counters of all SKUs, page by page, in no particular order. SKUs created while paging may be missed.
+        """Reads the counters of all SKUs, page by page, in no particular order. SKUs created while paging
+        may be missed.
         Errors: INVALID_ARGUMENT, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
