@@ -1,7 +1,7 @@
 """The reference engine: what the rules of `docs/semantics.md` say, in plain dictionaries.
 
 Owns a second, independent answer to every command, for the native engine to be compared with.
-Written from the laws and the rules, never from engine code. Obviously right comes before everything:
+Written from the laws and the rules, never from engine code. Obviously right comes before all else:
 it keeps no running totals, spends O(n) anywhere, and is for one thread. It forgets by time exactly,
 and leaves the bounds on ended things and on cap counters to tests of the engine itself.
 """

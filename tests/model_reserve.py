@@ -102,11 +102,12 @@ class Reserves(State):
         now = self.advanced_to(now_ns)
         end_ns = self.end_asked(now, ttl_ns, expire_time_ns, default_ttl_ns)
         key = self.key_of(request_id)
+        named = [sku for sku, _ in lines]
         asked = Asked(
             key=key,
             content=content,
             basket=basket,
-            first_index={sku: [line[0] for line in lines].index(sku) for sku in basket},
+            first_index={sku: named.index(sku) for sku in basket},
             address=address,
             customer_id=customer_id,
             end_ns=end_ns,
