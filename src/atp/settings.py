@@ -35,8 +35,17 @@ TLS_PARTS = ("cert", "key", "client_ca")
 FILE_NAME = "atp.toml"
 FILE_BYTES_MAX = MIB
 ENVIRONMENT_PREFIX = "ATP_"
-OTHER_VARIABLES = frozenset({"ATP_CONFIG", "ATP_DEBUG", "ATP_SANITIZE", "ATP_COVERAGE"})
-"""Names in the environment that are no settings: the settings file's path, the build's switches."""
+OTHER_VARIABLES = frozenset(
+    {
+        "ATP_CONFIG",  # path of the settings file
+        "ATP_DATA_ADDRESS",  # where the commands of a checkout call
+        "ATP_CONTROL_ADDRESS",  # where the commands of an operator call
+        "ATP_DEBUG",  # these three: the build's switches
+        "ATP_SANITIZE",
+        "ATP_COVERAGE",
+    }
+)
+"""Names in the environment that are no settings of a server."""
 
 _SERVICE_LINK = re.compile(
     r"ATP_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
@@ -150,7 +159,6 @@ SETTINGS: Mapping[str, Setting] = _table(
         "Calls open at once on each plane; over it a call is refused as OVERLOADED.",
         1,
         1_000_000,
-        live=True,
     ),
     Setting(
         "server.streams_max",
@@ -174,7 +182,7 @@ SETTINGS: Mapping[str, Setting] = _table(
         SECOND // 10,
         "How often expired holds and old memory are cleared; expiry is exact whatever it is.",
         SECOND // 100,
-        10 * SECOND,
+        SECOND,
         live=True,
     ),
     Setting("server.reflection", "switch", True, "Lets tools such as grpcurl list the services."),
@@ -234,6 +242,17 @@ class Settings(Mapping[str, Value]):
     def source(self, name: str) -> str:
         """Where the value came from: "default", the file, the variable, or the option."""
         return self._changed[name][1] if name in self._changed else "default"
+
+    def with_live(self, wanted: Settings) -> Settings:
+        """These settings, but the live ones as wanted. Raises SettingsInvalid."""
+        sources = {name: wanted if SETTINGS[name].live else self for name in SETTINGS}
+        return Settings(
+            {
+                name: settings._changed[name]
+                for name, settings in sources.items()
+                if name in settings._changed
+            }
+        )
 
 
 def load(

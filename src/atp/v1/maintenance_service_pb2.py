@@ -22,30 +22,31 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atp/v1/maintenance_service.proto\x12\x06\x61tp.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xfe\x02\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x11\n\tsku_count\x18\x04 \x01(\x03\x12\x17\n\x0flive_hold_count\x18\x05 \x01(\x03\x12\x1f\n\x17\x65nded_reservation_count\x18\x06 \x01(\x03\x12\x15\n\rreceipt_count\x18\x07 \x01(\x03\x12\x19\n\x11\x63\x61p_counter_count\x18\x08 \x01(\x03\x12\x11\n\tcap_count\x18\t \x01(\x03\x12\x14\n\x0c\x65ngine_bytes\x18\n \x01(\x03\x12,\n\x0eoutcome_counts\x18\x0b \x03(\x0b\x32\x14.atp.v1.OutcomeCount\x12\x1d\n\x06limits\x18\x0c \x03(\x0b\x32\r.atp.v1.Limit\x12!\n\x08settings\x18\r \x03(\x0b\x32\x0f.atp.v1.Setting\"C\n\x0cOutcomeCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\x12\n\ncall_count\x18\x03 \x01(\x03\"C\n\x05Limit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\x12\x0c\n\x04used\x18\x03 \x01(\x03\x12\x0f\n\x07meaning\x18\x04 \x01(\t\"7\n\x07Setting\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"\x18\n\x16\x43heckInvariantsRequest\"}\n\x17\x43heckInvariantsResponse\x12\x12\n\nviolations\x18\x01 \x03(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x11\n\tsku_count\x18\x04 \x01(\x03\x12\x19\n\x11reservation_count\x18\x05 \x01(\x03\x32\xaa\x01\n\x12MaintenanceService\x12@\n\tGetStatus\x12\x18.atp.v1.GetStatusRequest\x1a\x19.atp.v1.GetStatusResponse\x12R\n\x0f\x43heckInvariants\x12\x1e.atp.v1.CheckInvariantsRequest\x1a\x1f.atp.v1.CheckInvariantsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atp/v1/maintenance_service.proto\x12\x06\x61tp.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xae\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x11\n\tsku_count\x18\x04 \x01(\x03\x12\x17\n\x0flive_hold_count\x18\x05 \x01(\x03\x12\x1f\n\x17\x65nded_reservation_count\x18\x06 \x01(\x03\x12\x15\n\rreceipt_count\x18\x07 \x01(\x03\x12\x19\n\x11\x63\x61p_counter_count\x18\x08 \x01(\x03\x12\x11\n\tcap_count\x18\t \x01(\x03\x12\x14\n\x0c\x65ngine_bytes\x18\n \x01(\x03\x12,\n\x0eoutcome_counts\x18\x0b \x03(\x0b\x32\x14.atp.v1.OutcomeCount\x12\x1d\n\x06limits\x18\x0c \x03(\x0b\x32\r.atp.v1.Limit\x12!\n\x08settings\x18\r \x03(\x0b\x32\x0f.atp.v1.Setting\x12.\n\x0b\x63lock_drift\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\"C\n\x0cOutcomeCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\x12\n\ncall_count\x18\x03 \x01(\x03\"C\n\x05Limit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\x12\x0c\n\x04used\x18\x03 \x01(\x03\x12\x0f\n\x07meaning\x18\x04 \x01(\t\"7\n\x07Setting\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"\x18\n\x16\x43heckInvariantsRequest\"}\n\x17\x43heckInvariantsResponse\x12\x12\n\nviolations\x18\x01 \x03(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x11\n\tsku_count\x18\x04 \x01(\x03\x12\x19\n\x11reservation_count\x18\x05 \x01(\x03\x32\xaa\x01\n\x12MaintenanceService\x12@\n\tGetStatus\x12\x18.atp.v1.GetStatusRequest\x1a\x19.atp.v1.GetStatusResponse\x12R\n\x0f\x43heckInvariants\x12\x1e.atp.v1.CheckInvariantsRequest\x1a\x1f.atp.v1.CheckInvariantsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atp.v1.maintenance_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETSTATUSREQUEST']._serialized_start=77
-  _globals['_GETSTATUSREQUEST']._serialized_end=95
-  _globals['_GETSTATUSRESPONSE']._serialized_start=98
-  _globals['_GETSTATUSRESPONSE']._serialized_end=480
-  _globals['_OUTCOMECOUNT']._serialized_start=482
-  _globals['_OUTCOMECOUNT']._serialized_end=549
-  _globals['_LIMIT']._serialized_start=551
-  _globals['_LIMIT']._serialized_end=618
-  _globals['_SETTING']._serialized_start=620
-  _globals['_SETTING']._serialized_end=675
-  _globals['_CHECKINVARIANTSREQUEST']._serialized_start=677
-  _globals['_CHECKINVARIANTSREQUEST']._serialized_end=701
-  _globals['_CHECKINVARIANTSRESPONSE']._serialized_start=703
-  _globals['_CHECKINVARIANTSRESPONSE']._serialized_end=828
-  _globals['_MAINTENANCESERVICE']._serialized_start=831
-  _globals['_MAINTENANCESERVICE']._serialized_end=1001
+  _globals['_GETSTATUSREQUEST']._serialized_start=109
+  _globals['_GETSTATUSREQUEST']._serialized_end=127
+  _globals['_GETSTATUSRESPONSE']._serialized_start=130
+  _globals['_GETSTATUSRESPONSE']._serialized_end=560
+  _globals['_OUTCOMECOUNT']._serialized_start=562
+  _globals['_OUTCOMECOUNT']._serialized_end=629
+  _globals['_LIMIT']._serialized_start=631
+  _globals['_LIMIT']._serialized_end=698
+  _globals['_SETTING']._serialized_start=700
+  _globals['_SETTING']._serialized_end=755
+  _globals['_CHECKINVARIANTSREQUEST']._serialized_start=757
+  _globals['_CHECKINVARIANTSREQUEST']._serialized_end=781
+  _globals['_CHECKINVARIANTSRESPONSE']._serialized_start=783
+  _globals['_CHECKINVARIANTSRESPONSE']._serialized_end=908
+  _globals['_MAINTENANCESERVICE']._serialized_start=911
+  _globals['_MAINTENANCESERVICE']._serialized_end=1081
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -14,7 +15,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "sequence", "sku_count", "live_hold_count", "ended_reservation_count", "receipt_count", "cap_counter_count", "cap_count", "engine_bytes", "outcome_counts", "limits", "settings")
+    __slots__ = ("version", "start_time", "sequence", "sku_count", "live_hold_count", "ended_reservation_count", "receipt_count", "cap_counter_count", "cap_count", "engine_bytes", "outcome_counts", "limits", "settings", "clock_drift")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +29,7 @@ class GetStatusResponse(_message.Message):
     OUTCOME_COUNTS_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_DRIFT_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     sequence: int
@@ -41,7 +43,8 @@ class GetStatusResponse(_message.Message):
     outcome_counts: _containers.RepeatedCompositeFieldContainer[OutcomeCount]
     limits: _containers.RepeatedCompositeFieldContainer[Limit]
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sequence: _Optional[int] = ..., sku_count: _Optional[int] = ..., live_hold_count: _Optional[int] = ..., ended_reservation_count: _Optional[int] = ..., receipt_count: _Optional[int] = ..., cap_counter_count: _Optional[int] = ..., cap_count: _Optional[int] = ..., engine_bytes: _Optional[int] = ..., outcome_counts: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ...) -> None: ...
+    clock_drift: _duration_pb2.Duration
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sequence: _Optional[int] = ..., sku_count: _Optional[int] = ..., live_hold_count: _Optional[int] = ..., ended_reservation_count: _Optional[int] = ..., receipt_count: _Optional[int] = ..., cap_counter_count: _Optional[int] = ..., cap_count: _Optional[int] = ..., engine_bytes: _Optional[int] = ..., outcome_counts: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., clock_drift: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class OutcomeCount(_message.Message):
     __slots__ = ("method", "outcome", "call_count")

@@ -1,0 +1,147 @@
+"""`atp serve`: starts the server, and tells what stands in the way of it in one line.
+
+Owns the options, the line that says ready, and the exit status: 0 after an orderly stop, 2 when it
+can't start. What starts and stops in which order is atp.server.app's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from atp.cli.failed import BAD_INPUT, Failed
+from atp.server import app
+from atp.server.listen import StartFailed
+from atp.settings import Settings, SettingsInvalid, load, print_config
+
+
+@click.command(short_help="Run a server.")
+@click.option(
+    "--config", metavar="FILE", help="Settings file. Default: ./atp.toml if there is one."
+)
+@click.option("--data-address", metavar="HOST:PORT", help="Same as --set data_plane.address=...")
+@click.option(
+    "--control-address", metavar="HOST:PORT", help="Same as --set control_plane.address=..."
+)
+@click.option(
+    "--set",
+    "assignments",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Sets any setting, over file and environment. May be given many times.",
+)
+@click.option("--insecure", is_flag=True, help="Allow addresses other than loopback without TLS.")
+@click.option(
+    "--ready-file",
+    metavar="FILE",
+    help="Write the process id and the addresses there, as JSON, once calls are answered.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the line that says ready as JSON.")
+@click.option(
+    "--print-config", "printing", is_flag=True, help="Print every setting in force, and exit."
+)
+def serve(
+    *,
+    config: str | None,
+    data_address: str | None,
+    control_address: str | None,
+    assignments: tuple[str, ...],
+    insecure: bool,
+    ready_file: str | None,
+    as_json: bool,
+    printing: bool,
+) -> None:
+    """Serve stock, holds and caps over gRPC until told to stop.
+
+    Two ports are opened: the data plane for checkouts and the control plane for operators, both on
+    loopback unless set otherwise. One line says when calls are answered, and where. SIGTERM or
+    Ctrl-C stops it: no new calls, those under way finish, exit status 0. SIGHUP takes over live
+    settings from the settings file.
+
+    \b
+    Examples:
+      atp serve
+      atp serve --set hold.default_ttl=5m --set memory.sku_max=100000
+      atp serve --data-address 127.0.0.1:0 --control-address 127.0.0.1:0 --json
+      atp serve --print-config > atp.toml
+    """
+    overrides = [_split(assignment) for assignment in assignments]
+    for option, name, value in (
+        ("--data-address", "data_plane.address", data_address),
+        ("--control-address", "control_plane.address", control_address),
+        ("--insecure", "server.insecure", "true" if insecure else None),
+    ):
+        if value is not None:
+            overrides.append((name, value, option))
+
+    def read_settings() -> Settings:
+        return load(path=config, overrides=overrides)
+
+    try:
+        settings = read_settings()
+        if printing:
+            click.echo(print_config(settings), nl=False)
+            return
+        if ready_file is not None:
+            _remove_ready_file(ready_file)
+        cut_off = app.run(settings, on_ready=_teller(as_json, ready_file), reload=read_settings)
+    except (SettingsInvalid, StartFailed) as error:
+        raise Failed(str(error), BAD_INPUT) from None
+    if ready_file is not None:
+        _remove_ready_file(ready_file)
+    if cut_off:
+        _leave_now()
+
+
+def _split(assignment: str) -> tuple[str, str, str]:
+    name, equals, value = assignment.partition("=")
+    if not equals:
+        raise Failed(f'--set: "{assignment}" is not NAME=VALUE', BAD_INPUT)
+    return name.strip(), value, "--set"
+
+
+def _teller(as_json: bool, ready_file: str | None) -> Callable[[app.Addresses], None]:
+    def tell(addresses: app.Addresses) -> None:
+        facts: dict[str, Any] = {"pid": os.getpid(), **addresses._asdict()}
+        if ready_file is not None:
+            _write_ready_file(ready_file, facts)
+        if as_json:
+            click.echo(json.dumps(facts))
+        else:
+            click.echo(
+                f"atp is ready: data plane {addresses.data_plane},"
+                f" control plane {addresses.control_plane} (process {facts['pid']})"
+            )
+
+    return tell
+
+
+def _write_ready_file(path: str, facts: dict[str, Any]) -> None:
+    """Puts the whole file in place at once: whoever sees it can read it."""
+    beside = Path(f"{path}.{facts['pid']}")
+    try:
+        beside.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StartFailed(f"--ready-file {path} can't be written: {error.strerror}") from None
+
+
+def _remove_ready_file(path: str) -> None:
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise StartFailed(f"--ready-file {path} can't be replaced: {error.strerror}") from None
+
+
+def _leave_now() -> NoReturn:
+    """Ends the process without waiting for threads that still work for calls that were cut off."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

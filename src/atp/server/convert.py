@@ -1,0 +1,343 @@
+"""Messages of atp.v1 from and to the engine's words.
+
+Owns what only the edge can check: presence, enums, durations and timestamps (the one module that
+asks a message what is set). Everything else about a field is the engine's to refuse, under the same
+field paths. Decides nothing about stock, holds or caps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from atp.server.status import OUTCOMES
+from atp.v1 import cap_service_pb2 as cap_pb
+from atp.v1 import reservation_service_pb2 as reservation_pb
+from atp.v1 import stock_service_pb2 as stock_pb
+from atp.vocabulary import (
+    Cap,
+    CapMode,
+    CapOverride,
+    CapStatus,
+    CapSubject,
+    ChangeOutcome,
+    ChangeReply,
+    FieldInvalid,
+    LineOutcome,
+    Reservation,
+    ReservationState,
+    ReserveOutcome,
+    ReserveReply,
+    Stock,
+    StockOutcome,
+    StockReason,
+    StockReply,
+)
+
+SECOND = 1_000_000_000
+INT64_MAX = (1 << 63) - 1
+SKU_BYTES_MAX = 64
+STOCK_MAX = 1_000_000_000_000
+BATCH_ENTRIES_MAX = 4_096
+
+_STATES = OUTCOMES[ReservationState]
+_RESERVE_OUTCOMES = OUTCOMES[ReserveOutcome]
+_LINE_OUTCOMES = OUTCOMES[LineOutcome]
+_CHANGE_OUTCOMES = OUTCOMES[ChangeOutcome]
+_STOCK_OUTCOMES = OUTCOMES[StockOutcome]
+
+Word = TypeVar("Word", bound=IntEnum)
+ChangeResponse = TypeVar(
+    "ChangeResponse",
+    reservation_pb.CommitResponse,
+    reservation_pb.ReleaseResponse,
+    reservation_pb.ExtendResponse,
+)
+
+
+# Times.
+
+
+def timestamp(time_ns: int | None) -> Timestamp | None:
+    """A time as a message; None stays unset."""
+    if time_ns is None:
+        return None
+    return Timestamp(seconds=time_ns // SECOND, nanos=time_ns % SECOND)
+
+
+def duration(nanoseconds: int | None) -> Duration | None:
+    """A duration as a message; None stays unset."""
+    if nanoseconds is None:
+        return None
+    seconds, nanos = divmod(abs(nanoseconds), SECOND)
+    sign = -1 if nanoseconds < 0 else 1
+    return Duration(seconds=sign * seconds, nanos=sign * nanos)
+
+
+def expiration(
+    request: reservation_pb.ReserveRequest | reservation_pb.ExtendRequest,
+) -> tuple[int | None, int | None]:
+    """The (ttl, expire time) asked for, in nanoseconds; at most one is not None."""
+    which = request.WhichOneof("expiration")
+    if which == "ttl":
+        return _duration_ns(request.ttl, "ttl"), None
+    if which == "expire_time":
+        return None, _time_ns(request.expire_time, "expire_time")
+    return None, None
+
+
+def _time_ns(time: Timestamp, field: str) -> int:
+    if not 0 <= time.nanos < SECOND:
+        raise FieldInvalid(field, f"has {time.nanos} nanos; 0 to 999999999 are allowed")
+    time_ns = time.seconds * SECOND + time.nanos
+    if abs(time_ns) > INT64_MAX:
+        raise FieldInvalid(field, "is outside the years 1678 to 2262")
+    return time_ns
+
+
+def _duration_ns(length: Duration, field: str) -> int:
+    if abs(length.nanos) >= SECOND or length.seconds * length.nanos < 0:
+        raise FieldInvalid(
+            field, "has nanos that are no fraction of a second, or of another sign than its seconds"
+        )
+    nanoseconds = length.seconds * SECOND + length.nanos
+    if nanoseconds <= 0:
+        raise FieldInvalid(field, "must be more than zero")
+    if nanoseconds > INT64_MAX:
+        raise FieldInvalid(field, "is longer than 292 years")
+    return nanoseconds
+
+
+# The data plane.
+
+
+def lines(messages: Iterable[reservation_pb.Line]) -> list[tuple[str, int]]:
+    """Lines of a basket, or those that a commit or a release names."""
+    return [(line.sku, line.quantity) for line in messages]
+
+
+def reserve_response(reply: ReserveReply) -> reservation_pb.ReserveResponse:
+    """The answer to a reserve."""
+    return reservation_pb.ReserveResponse(
+        outcome=_RESERVE_OUTCOMES[reply.outcome],
+        reservation=reservation(reply.reservation),
+        sequence=reply.sequence,
+        repeated=reply.repeated,
+        line_results=[
+            reservation_pb.LineResult(
+                line_index=result.line_index,
+                outcome=_LINE_OUTCOMES[result.outcome],
+                granted_quantity=result.granted,
+                available_quantity=result.available,
+                held_quantity=result.held,
+                first_expire_time=timestamp(result.first_expire_time_ns),
+            )
+            for result in reply.line_results
+        ],
+        cap_refusals=[
+            reservation_pb.CapRefusal(
+                cap_id=refusal.cap_id,
+                subject=refusal.subject,
+                sku=refusal.sku,
+                limit_quantity=refusal.limit,
+                in_force_quantity=refusal.in_force,
+                asked_quantity=refusal.asked,
+            )
+            for refusal in reply.cap_refusals
+        ],
+        limit_name=reply.limit_name,
+    )
+
+
+def change_response(kind: type[ChangeResponse], reply: ChangeReply) -> ChangeResponse:
+    """The answer to a commit, a release or an extension."""
+    response = kind(
+        outcome=_CHANGE_OUTCOMES[reply.outcome],
+        reservation=reservation(reply.reservation),
+        sequence=reply.sequence,
+        repeated=reply.repeated,
+    )
+    if isinstance(response, reservation_pb.ExtendResponse):
+        latest = timestamp(reply.latest_expire_time_ns)
+        if latest is not None:
+            response.latest_expire_time.CopyFrom(latest)
+    elif reply.line_index >= 0:
+        response.line_index = reply.line_index
+    return response
+
+
+def reservation(words: Reservation | None) -> reservation_pb.Reservation | None:
+    """A reservation as a message; None stays unset."""
+    if words is None:
+        return None
+    return reservation_pb.Reservation(
+        reservation_id=words.reservation_id,
+        state=_STATES[words.state],
+        lines=[
+            reservation_pb.ReservationLine(
+                sku=line.sku,
+                quantity=line.quantity,
+                held_quantity=line.held,
+                committed_quantity=line.committed,
+                released_quantity=line.released,
+                expired_quantity=line.expired,
+            )
+            for line in words.lines
+        ],
+        create_time=timestamp(words.create_time_ns),
+        expire_time=timestamp(words.expire_time_ns),
+        end_time=timestamp(words.end_time_ns),
+        sequence=words.sequence,
+        customer_id=words.customer_id,
+        client_ip=words.client_ip,
+    )
+
+
+def availability(sku: str, words: Stock | None) -> reservation_pb.Availability:
+    """What may be promised of one SKU; None is an unknown one."""
+    if words is None:
+        return reservation_pb.Availability(sku=sku)
+    return reservation_pb.Availability(
+        sku=sku,
+        known=True,
+        available_quantity=words.available,
+        on_hand_quantity=words.on_hand,
+        held_quantity=words.held,
+        first_expire_time=timestamp(words.first_expire_time_ns),
+        sequence=words.sequence,
+    )
+
+
+# Stock.
+
+
+def expected_on_hand(request: stock_pb.SetStockRequest) -> int | None:
+    """The units on hand that a set is to find, None when it is to take what there is."""
+    return (
+        request.expected_on_hand_quantity if request.HasField("expected_on_hand_quantity") else None
+    )
+
+
+def check_batch(requests: Iterable[stock_pb.SetStockRequest]) -> None:
+    """Refuses the whole batch for its first malformed entry, before any is applied."""
+    count = 0
+    for index, request in enumerate(requests):
+        count += 1
+        path = f"requests[{index}]."
+        sku_bytes = len(request.sku.encode())
+        if not 1 <= sku_bytes <= SKU_BYTES_MAX:
+            raise FieldInvalid(f"{path}sku", f"has {sku_bytes} bytes; 1 to {SKU_BYTES_MAX}")
+        _check_on_hand(request.on_hand_quantity, f"{path}on_hand_quantity")
+        _check_on_hand(request.expected_on_hand_quantity, f"{path}expected_on_hand_quantity")
+    if not 1 <= count <= BATCH_ENTRIES_MAX:
+        raise FieldInvalid("requests", f"has {count} entries; 1 to {BATCH_ENTRIES_MAX}")
+
+
+def _check_on_hand(quantity: int, field: str) -> None:
+    if not 0 <= quantity <= STOCK_MAX:
+        raise FieldInvalid(field, f"is {quantity}; 0 to {STOCK_MAX}")
+
+
+def stock_reason(number: int) -> StockReason:
+    """Why units are added or taken away. Raises FieldInvalid for a number without a meaning."""
+    return _word(StockReason, number, "reason")
+
+
+def set_stock_response(reply: StockReply) -> stock_pb.SetStockResponse:
+    """The answer to a set of stock."""
+    return stock_pb.SetStockResponse(
+        outcome=_STOCK_OUTCOMES[reply.outcome],
+        stock=None if reply.stock is None else stock(reply.stock),
+        sequence=reply.sequence,
+    )
+
+
+def adjust_stock_response(reply: StockReply) -> stock_pb.AdjustStockResponse:
+    """The answer to an adjustment of stock."""
+    return stock_pb.AdjustStockResponse(
+        outcome=_STOCK_OUTCOMES[reply.outcome],
+        stock=None if reply.stock is None else stock(reply.stock),
+        sequence=reply.sequence,
+        repeated=reply.repeated,
+    )
+
+
+def stock(words: Stock) -> stock_pb.Stock:
+    """The counters of one SKU as a message."""
+    return stock_pb.Stock(
+        sku=words.sku,
+        on_hand_quantity=words.on_hand,
+        held_quantity=words.held,
+        available_quantity=words.available,
+        sold_quantity=words.sold,
+        received_quantity=words.received,
+        adjusted_quantity=words.adjusted,
+        first_expire_time=timestamp(words.first_expire_time_ns),
+        sequence=words.sequence,
+    )
+
+
+# Caps.
+
+
+def cap_from(request: cap_pb.SetCapRequest) -> Cap:
+    """The cap that a request sets. Raises FieldInvalid."""
+    if not request.HasField("cap"):
+        raise FieldInvalid("cap", "is missing")
+    message = request.cap
+    return Cap(
+        cap_id=message.cap_id,
+        subject=_word(CapSubject, message.subject, "cap.subject"),
+        limit=message.limit_quantity if message.HasField("limit_quantity") else None,
+        skus=tuple(message.skus),
+        per_sku=message.per_sku,
+        window_ns=_duration_ns(message.window, "cap.window")
+        if message.HasField("window")
+        else None,
+        mode=_word(CapMode, message.mode, "cap.mode"),
+        overrides=tuple(
+            CapOverride(
+                override.subject,
+                override.limit_quantity if override.HasField("limit_quantity") else None,
+            )
+            for override in message.overrides
+        ),
+        ipv4_prefix_length=message.ipv4_prefix_length,
+        ipv6_prefix_length=message.ipv6_prefix_length,
+    )
+
+
+def cap(words: CapStatus) -> cap_pb.Cap:
+    """A cap as it is now as a message."""
+    definition = words.cap
+    return cap_pb.Cap(
+        cap_id=definition.cap_id,
+        subject=OUTCOMES[CapSubject][definition.subject],
+        ipv4_prefix_length=definition.ipv4_prefix_length,
+        ipv6_prefix_length=definition.ipv6_prefix_length,
+        skus=definition.skus,
+        per_sku=definition.per_sku,
+        limit_quantity=definition.limit,
+        window=duration(definition.window_ns),
+        mode=OUTCOMES[CapMode][definition.mode],
+        overrides=[
+            cap_pb.CapOverride(subject=override.subject, limit_quantity=override.limit)
+            for override in definition.overrides
+        ],
+        etag=words.etag,
+        update_time=timestamp(words.update_time_ns),
+        refused_count=words.refused,
+        shadow_refused_count=words.shadow_refused,
+    )
+
+
+def _word(kind: type[Word], number: int, field: str) -> Word:
+    try:
+        return kind(number)
+    except ValueError:
+        known = ", ".join(word.name for word in kind)
+        raise FieldInvalid(field, f"is {number or 'not given'}; one of {known}") from None

@@ -1,0 +1,130 @@
+"""The door between gRPC and the servicers: bytes in, bytes out, every error told the same way.
+
+Owns reading requests, telling errors with their details, and the bound on open calls. A servicer
+behind it is plain: a method for each RPC of its service, request in, response out, errors raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status  # type: ignore[import-untyped]
+
+from atp.server.status import FAULT, Overloaded, row_of, status_of
+from atp.vocabulary import FieldInvalid
+
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    Context = grpc.aio.ServicerContext[bytes, bytes]
+
+_LOG = logging.getLogger(__name__)
+HEALTH_PREFIX = "/grpc.health."
+
+
+def add_servicer(server: grpc.aio.Server, service: ServiceDescriptor, servicer: object) -> None:
+    """Serves every RPC of a service by the servicer's method of that name.
+
+    A method takes the request and returns the response or an awaitable of it; status.py says how
+    what it raises is told.
+    """
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        method.name: grpc.unary_unary_rpc_method_handler(
+            _call(method, getattr(servicer, method.name))
+        )
+        for method in service.methods
+    }
+    server.add_registered_method_handlers(service.full_name, handlers)
+
+
+def _call(
+    method: MethodDescriptor, judge: Callable[[Any], Any]
+) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    """One RPC: the raw request in, the raw response out."""
+    assert not method.client_streaming
+    assert not method.server_streaming
+    request_class = message_factory.GetMessageClass(method.input_type)
+    is_async = inspect.iscoroutinefunction(judge)
+
+    async def call(raw: bytes, context: Context) -> bytes:
+        request = None
+        try:
+            request = _read(request_class, raw)
+            response = await judge(request) if is_async else judge(request)
+            answer: bytes = response.SerializeToString()
+            return answer
+        except Exception as error:
+            await _tell(error, request, method.full_name, context)
+
+    return call
+
+
+def _read(request_class: type[Message], raw: bytes) -> Message:
+    try:
+        return request_class.FromString(raw)
+    except DecodeError:
+        name = request_class.DESCRIPTOR.full_name
+        raise FieldInvalid("request", f"is no {name} in protobuf's wire format") from None
+
+
+async def _tell(
+    error: Exception,
+    request: Message | None,
+    method: str,
+    context: Context,
+) -> NoReturn:
+    if row_of(error) is FAULT:
+        _LOG.error("%s failed: %r", method, error, exc_info=error)
+    status = rpc_status.to_status(status_of(error, request))
+    await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+class CallGate(grpc.aio.ServerInterceptor):
+    """Counts the open calls of one plane, bounds them, and tells when the last one has ended.
+
+    Calls for health are let through uncounted: who watches it must hear of an overload or a drain.
+    """
+
+    def __init__(self, calls_max: int) -> None:
+        self.calls_max = calls_max
+        self.open_calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Lets a call through, or answers it as overloaded without reading its request."""
+        if handler_call_details.method.startswith(HEALTH_PREFIX):
+            return await continuation(handler_call_details)
+        if self.open_calls >= self.calls_max:
+            return grpc.stream_unary_rpc_method_handler(self._refuse)
+        # The call's own task: done whichever way the call ends, its client's going away included.
+        task = asyncio.current_task()
+        assert task is not None
+        self.open_calls += 1
+        self._idle.clear()
+        task.add_done_callback(self._close)
+        return await continuation(handler_call_details)
+
+    async def wait_idle(self) -> None:
+        """Returns when no call is open."""
+        await self._idle.wait()
+
+    def _close(self, _task: asyncio.Task[Any]) -> None:
+        self.open_calls -= 1
+        if self.open_calls == 0:
+            self._idle.set()
+
+    async def _refuse(self, _requests: Any, context: Context) -> NoReturn:
+        status = rpc_status.to_status(status_of(Overloaded(self.calls_max)))
+        await context.abort(status.code, status.details, status.trailing_metadata)

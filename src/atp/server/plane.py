@@ -1,0 +1,98 @@
+"""One plane: a gRPC server with its services, its health, and the way it opens and drains.
+
+Owns the options that gRPC is run with. Knows no servicer: app.py says what a plane serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+
+from atp.server.edge import CallGate, add_servicer
+from atp.server.listen import Listen, StartFailed, join_address
+from atp.settings import Settings
+
+HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+UNGATED_CALLS_MAX = 1_000
+"""Calls open beyond server.calls_max: those for health, and refusals being told. Over it gRPC
+itself refuses, as RESOURCE_EXHAUSTED and without details."""
+
+
+class Plane:
+    """A gRPC server on one address."""
+
+    def __init__(
+        self, name: str, services: dict[ServiceDescriptor, object], settings: Settings
+    ) -> None:
+        """`services` gives the servicer of each service. Needs a running event loop."""
+        self.name = name
+        self.address = ""
+        """Where it listens, once opened."""
+        self._draining: asyncio.Timeout | None = None
+        self._gate = CallGate(settings.integer("server.calls_max"))
+        self._health = health_aio.HealthServicer()
+        self._server = grpc.aio.server(
+            interceptors=[self._gate],
+            options=_options(settings),
+            maximum_concurrent_rpcs=settings.integer("server.calls_max") + UNGATED_CALLS_MAX,
+        )
+        for service, servicer in services.items():
+            add_servicer(self._server, service, servicer)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._service_names = [service.full_name for service in services]
+        if settings["server.reflection"]:
+            reflection.enable_server_reflection(
+                (*self._service_names, HEALTH_SERVICE, reflection.SERVICE_NAME), self._server
+            )
+
+    async def open(self, listen: Listen) -> None:
+        """Opens the port and starts to answer. Raises StartFailed."""
+        try:
+            if listen.credentials is None:
+                port = self._server.add_insecure_port(listen.address)
+            else:
+                port = self._server.add_secure_port(listen.address, listen.credentials)
+        except RuntimeError as error:
+            raise StartFailed(f"{self.name}.address {listen.address}: {error}") from None
+        host = listen.address.rpartition(":")[0].strip("[]")
+        self.address = join_address(host, port)
+        for name in self._service_names:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._server.start()
+
+    async def retire(self) -> None:
+        """Tells who asks or watches that no service is served any more; calls still are."""
+        await self._health.enter_graceful_shutdown()
+
+    def hurry(self) -> None:
+        """Ends a drain that is under way without waiting further."""
+        if self._draining is not None and not self._draining.expired():
+            self._draining.reschedule(asyncio.get_running_loop().time())
+
+    async def drain(self, seconds: float) -> int:
+        """Refuses new calls, waits for those under way, and ends; returns how many were cut off."""
+        # gRPC would wait for streams of health and reflection too, which end when their client
+        # likes: so the wait is for the gate, and then all that is left is ended.
+        refusing = asyncio.ensure_future(self._server.stop(seconds + 1))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds) as self._draining:
+                await self._gate.wait_idle()
+        cut_off = self._gate.open_calls
+        await self._server.stop(None)
+        await refusing
+        return cut_off
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        # Off, so that a second server on the same port is refused instead of sharing its calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", settings.integer("server.message_bytes_max")),
+        ("grpc.max_concurrent_streams", settings.integer("server.streams_max")),
+    ]
