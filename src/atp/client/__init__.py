@@ -1,0 +1,82 @@
+"""The Python client: what a checkout imports.
+
+`Client` blocks, `AsyncClient` awaits; both offer the same calls. The map, downward:
+
+    sync.py, aio.py   the two clients: channels and the loop of attempts
+    hold.py           a hold as a context manager
+    retry.py          when a call is tried again, and after how long
+    data_calls.py     what a checkout asks        control_calls.py   what operators ask
+    call.py           one logical call, before it is sent
+    convert.py        the messages of atp.v1 as vocabulary
+    channel.py        addresses, TLS, knobs       errors.py          what goes wrong
+    replies.py        answers only a server gives clock.py           time, delay, chance
+"""
+
+from atp.client.aio import AsyncClient
+from atp.client.channel import (
+    DEFAULT_CONTROL_ADDRESS,
+    DEFAULT_DATA_ADDRESS,
+    ChannelOptions,
+    Tls,
+)
+from atp.client.clock import Clock
+from atp.client.errors import (
+    Aborted,
+    AtpError,
+    ChangeRefused,
+    DeadlineExceeded,
+    HoldLost,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Refused,
+    ReplyUnknown,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+)
+from atp.client.hold import AsyncHold, Hold
+from atp.client.replies import (
+    Availability,
+    CapChange,
+    CapPage,
+    OutcomeCount,
+    ServerStatus,
+    Setting,
+    StockPage,
+)
+from atp.client.retry import RetryPolicy
+from atp.client.sync import Client
+
+__all__ = [
+    "DEFAULT_CONTROL_ADDRESS",
+    "DEFAULT_DATA_ADDRESS",
+    "Aborted",
+    "AsyncClient",
+    "AsyncHold",
+    "AtpError",
+    "Availability",
+    "CapChange",
+    "CapPage",
+    "ChangeRefused",
+    "ChannelOptions",
+    "Client",
+    "Clock",
+    "DeadlineExceeded",
+    "Hold",
+    "HoldLost",
+    "InvalidArgument",
+    "NotFound",
+    "OutcomeCount",
+    "PermissionDenied",
+    "Refused",
+    "ReplyUnknown",
+    "ResourceExhausted",
+    "RetryPolicy",
+    "ServerStatus",
+    "Setting",
+    "StockPage",
+    "Tls",
+    "Unauthenticated",
+    "Unavailable",
+]
