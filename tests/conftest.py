@@ -23,7 +23,7 @@ COMMON: dict[str, Any] = {
     "print_blob": True,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
-settings.register_profile("suite", max_examples=60, stateful_step_count=40, **COMMON)
+settings.register_profile("suite", max_examples=100, stateful_step_count=50, **COMMON)
 settings.register_profile("long", max_examples=3_000, stateful_step_count=120, **COMMON)
 settings.load_profile("suite")
 

@@ -1,0 +1,37 @@
+"""Long random histories over the native engine and the reference engine, every answer compared.
+
+The state machine of `test_machine.py` finds small histories and shrinks them; this one has volume:
+hundreds of commands a history, with a mix like that of a sale. Hypothesis draws the seeds, and
+prints the command that repeats a failure.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import native_engine
+from histories import LIFE_NS, History
+from pair import Pair, key_teller
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    remember_ns=st.sampled_from([1, 100, 2_000]),
+    live_holds_max=st.sampled_from([5, 1_000, 1_000]),
+)
+@settings(max_examples=settings.default.max_examples // 2)
+def test_long_histories(seed: int, remember_ns: int, live_holds_max: int) -> None:
+    """Both engines tell the same story from first to last."""
+    key_of = key_teller(native_engine)
+    bounds = {"longest_life_ns": LIFE_NS, "live_holds_max": live_holds_max}
+    pair = Pair(native_engine, key_of, remember_ns=remember_ns, **bounds)
+    history = History(Random(seed), key_of)
+    for number, command in enumerate(history.commands(300)):
+        answer = pair.call(command.name, *command.words, **command.keywords)
+        history.note(command, answer)
+        if number % 50 == 49:
+            pair.compare_all(history.now_ns)
+    pair.compare_all(history.now_ns)
