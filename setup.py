@@ -1,0 +1,90 @@
+"""Builds the native engine, and nothing else; everything else about the project is in pyproject.toml.
+
+Flavours, by environment: ATP_DEBUG=1 (costly checks, -O0 -g), ATP_SANITIZE=thread|address (the latter with
+undefined behaviour), ATP_ANNOTATE=1 (Cython's annotated HTML).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from glob import glob
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+HEADERS = {
+    "tsl/robin_map.h": "robin-map-dev",
+    "xxhash.h": "libxxhash-dev",
+    "protozero/pbf_writer.hpp": "libprotozero-dev",
+}
+SANITIZERS = {"": [], "thread": ["thread"], "address": ["address", "undefined"]}
+
+
+def check_headers() -> None:
+    """Name what is missing, and the package that has it, in one line."""
+    compiler = os.environ.get("CXX", "g++").split()[0]
+    if shutil.which(compiler) is None:
+        sys.exit(f"atp: no C++ compiler: install the Debian package g++ ({compiler} was not found)")
+    missing = [
+        (header, package)
+        for header, package in HEADERS.items()
+        if subprocess.run(
+            [compiler, "-E", "-x", "c++", "-", "-o", os.devnull],
+            input=f"#include <{header}>\n",
+            text=True,
+            capture_output=True,
+            check=False,
+        ).returncode
+    ]
+    if missing:
+        packages = " ".join(package for _, package in missing)
+        names = ", ".join(header for header, _ in missing)
+        sys.exit(f"atp: missing headers ({names}): install the Debian packages {packages}")
+
+
+def core() -> Extension:
+    debug = os.environ.get("ATP_DEBUG") == "1"
+    sanitizers = SANITIZERS[os.environ.get("ATP_SANITIZE", "")]
+    flags = ["-std=c++20", "-Wall", "-Wextra", "-Wno-unused-parameter", "-g1"]
+    flags += ["-Wno-unused-function", "-Wno-missing-field-initializers", "-Wno-cpp"]
+    flags += ["-Wno-sign-compare", "-Wno-ignored-qualifiers"]
+    flags += ["-O0", "-DATP_DEBUG"] if debug else ["-O3", "-DNDEBUG"]
+    flags += [f"-fsanitize={name}" for name in sanitizers]
+    if sanitizers:
+        flags += ["-fno-omit-frame-pointer", "-O1"]
+    return Extension(
+        "atp._core",
+        sources=["src/atp/_core.pyx"],
+        depends=[
+            *glob("src/atp/core/*.pxi"),
+            *glob("src/atp/engine/*.pxd"),
+            *glob("src/atp/engine/*.h"),
+        ],
+        include_dirs=["src", numpy.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+        extra_compile_args=flags,
+        extra_link_args=[f"-fsanitize={name}" for name in sanitizers],
+        language="c++",
+    )
+
+
+if not {"egg_info", "dist_info", "sdist", "clean"} & set(sys.argv):
+    check_headers()
+setup(
+    ext_modules=cythonize(
+        [core()],
+        include_path=["src"],
+        annotate=os.environ.get("ATP_ANNOTATE") == "1",
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+            "freethreading_compatible": False,
+            "show_performance_hints": False,
+        },
+    )
+)

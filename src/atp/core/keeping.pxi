@@ -1,0 +1,303 @@
+# Housekeeping and what operators and tests look at: counters, bounds, recounts, the whole state. Included
+# by _core.pyx.
+
+cdef enum:
+    PAGE_MOST = 4096
+    FORGET_AT_A_SWEEP = 1000  # old records of one shard
+
+VIOLATIONS = {
+    1: "law 1: {name} holds {held} units with {on_hand} on hand",
+    2: "law 2: {name} has {on_hand} on hand, but {received} received + {adjusted} adjusted - {sold} sold",
+    3: "law 1: {name} does not hold what its live lines hold",
+    4: "law 3: a line of reservation {name} has more units ended than it was granted",
+    5: "law 9: a line of reservation {name} is not due when its hold expires",
+    6: "law 6: a count of a cap is below 0, or not the sum of its window ({name})",
+    7: "a total does not fit what it totals",
+}
+
+
+cdef void housekeep_counters(L.Engine* engine, L.Shard* shard, int64_t now) noexcept nogil:
+    # Drops counts of caps that are gone, and counts that their window has passed over.
+    cdef vector[uint32_t] places
+    cdef L.Counter* counter
+    cdef const L.Rule* rule
+    cdef uint8_t* identity
+    cdef size_t i
+    if not shard.counters.places(places):
+        return
+    for i in range(places.size()):
+        counter = <L.Counter*>L.at(engine, places[i] | (shard.number << L.PLACE_BITS))
+        rule = rule_of(engine, counter.cap_uid)
+        if rule != NULL:
+            if not rule.window:
+                continue
+            move_window(engine, counter, rule.step, rule.window, now)
+        if rule == NULL or counter.units == 0:
+            identity = <uint8_t*>counter + L.COUNTER_IDENTITY_AT
+            drop_counter(engine, shard, counter, hash64(
+                identity, L.COUNTER_SUBJECT_AT - L.COUNTER_IDENTITY_AT + counter.subject_size))
+
+
+cdef int64_t sweep_all(L.Engine* engine, int64_t now) noexcept nogil:
+    # Expires what is due, forgets what is old, and looks through the counters of one shard a time.
+    cdef int64_t expired
+    cdef uint64_t mask
+    cdef int64_t time
+    cdef uint32_t i, kept
+    time = enter(engine, now, 1)
+    unlock(engine, 1)
+    expired = expire_due(engine, time)
+    for i in range(bounds.SHARDS):
+        mask = <uint64_t>1 << i
+        lock(engine, mask)
+        forget_old(engine, engine.shard(i), time, FORGET_AT_A_SWEEP)
+        unlock(engine, mask)
+    engine.due.sweeping.take()
+    kept = engine.due.next_housekept
+    engine.due.next_housekept = (kept + 1) % bounds.SHARDS
+    engine.due.sweeping.give()
+    mask = <uint64_t>1 << kept
+    lock(engine, mask)
+    housekeep_counters(engine, engine.shard(kept), time)
+    unlock(engine, mask)
+    return expired
+
+
+cdef struct Totals:
+    int64_t ended
+    int64_t receipts
+    int64_t bytes
+
+
+cdef Totals totals_of(L.Engine* engine) noexcept nogil:
+    cdef Totals totals
+    cdef L.Shard* shard
+    cdef uint32_t i
+    totals.ended = 0
+    totals.receipts = 0
+    totals.bytes = 0
+    for i in range(bounds.SHARDS):
+        shard = engine.shard(i)
+        lock(engine, <uint64_t>1 << i)
+        totals.receipts += shard.receipt_count
+        totals.ended += shard.ended_count - shard.receipt_count
+        totals.bytes += shard.used_bytes + <int64_t>(
+            shard.skus.bytes() + shard.records.bytes() + shard.counters.bytes())
+        unlock(engine, <uint64_t>1 << i)
+    return totals
+
+
+cdef object engine_status(L.Engine* engine):
+    cdef Totals totals
+    with nogil:
+        totals = totals_of(engine)
+    return words.EngineStatus(
+        load(&engine.shared.sequence), load(&engine.shared.time), load(&engine.shared.skus),
+        load(&engine.shared.live_holds), totals.ended, totals.receipts,
+        load(&engine.shared.counters), engine.caps.rules.size(), totals.bytes)
+
+
+cdef object limit_rows(L.Engine* engine):
+    status = engine_status(engine)
+    rows = [
+        words.Limit("sku_max", engine.settings.sku_max, status.skus, LIMIT_MEANINGS["sku_max"]),
+        words.Limit("live_holds_max", engine.settings.live_holds_max, status.live_holds,
+                    LIMIT_MEANINGS["live_holds_max"]),
+        words.Limit("cap_counters_max", engine.settings.cap_counters_max, status.cap_counters,
+                    LIMIT_MEANINGS["cap_counters_max"]),
+        words.Limit("ended_max", engine.settings.ended_max,
+                    status.ended_reservations + status.receipts, LIMIT_MEANINGS["ended_max"]),
+        words.Limit("memory", bounds.SHARDS * (L.PLACE_MASK + 1) * L.GRANULE, status.bytes,
+                    LIMIT_MEANINGS["memory"]),
+        words.Limit("caps_max", bounds.CAPS_MAX, status.caps, LIMIT_MEANINGS["caps_max"]),
+    ]
+    named = {row.name for row in rows}
+    rows += [words.Limit(name, value, -1, LIMIT_MEANINGS[name])
+             for name, value in LIMITS.items() if name not in named]
+    return rows
+
+
+cdef str violation_text(L.Engine* engine, uint64_t violation):
+    cdef int kind = <int>(violation >> 32)
+    cdef L.Ref ref = <L.Ref>violation
+    cdef L.Sku* sku
+    if kind == 7:
+        return VIOLATIONS[7]
+    if kind in (4, 5):
+        return VIOLATIONS[kind].format(name=key_text(&L.record_at(engine, ref).key))
+    if kind == 6:
+        return VIOLATIONS[6].format(name=hex(ref))
+    sku = L.sku_at(engine, ref)
+    return VIOLATIONS[kind].format(
+        name=name_text(L.name_of(sku), sku.name_size), held=sku.held, on_hand=sku.on_hand,
+        received=sku.received, adjusted=sku.adjusted, sold=sku.sold)
+
+
+cdef object check_report(L.Engine* engine, int64_t now):
+    cdef Recount count
+    cdef vector[uint64_t] found
+    cdef Key sum
+    cdef int64_t sequence
+    memset(&count, 0, sizeof(count))
+    with nogil:
+        now = enter(engine, now, EVERY_SHARD)
+        recount(engine, &count, found)
+        sum = digest(engine, now)
+        sequence = engine.shared.sequence
+        unlock(engine, EVERY_SHARD)
+    return words.CheckReport(
+        tuple([violation_text(engine, one) for one in found]), key_text(&sum), sequence, count.skus,
+        count.records)
+
+
+cdef str digest_text(L.Engine* engine, int64_t now):
+    cdef Key sum
+    with nogil:
+        now = enter(engine, now, EVERY_SHARD)
+        sum = digest(engine, now)
+        unlock(engine, EVERY_SHARD)
+    return key_text(&sum)
+
+
+cdef object stock_page(L.Engine* engine, int64_t now, page_size, str page_token):
+    # The token is shard and SKU to go on from, in the shard's order of places, which never changes.
+    cdef uint32_t shard = 0
+    cdef uint32_t after = 0
+    cdef Py_ssize_t size
+    if page_size < 0:
+        raise words.FieldInvalid("page_size", f"is {page_size}; 0 or more")
+    if page_token:
+        try:
+            shard, after = [int(part) for part in page_token.split("-")]
+        except (ValueError, OverflowError):
+            shard = bounds.SHARDS
+        if shard >= bounds.SHARDS:
+            raise words.FieldInvalid("page_token", "is none that was given out")
+    size = min(page_size or 1000, PAGE_MOST)
+    page = []
+    while shard < bounds.SHARDS and len(page) < size:
+        after = read_shard(engine, now, shard, after, size - len(page), page)
+        if not after:
+            shard += 1
+    return page, f"{shard}-{after}" if shard < bounds.SHARDS else ""
+
+
+cdef uint32_t read_shard(
+    L.Engine* engine, int64_t now, uint32_t number, uint32_t after, Py_ssize_t most, list page
+) except? 0:
+    # Appends SKUs of one shard; returns the place to go on from, or 0 when it is through.
+    cdef uint64_t mask = <uint64_t>1 << number
+    cdef vector[uint32_t] places
+    cdef SkuView view
+    cdef L.Sku* sku
+    cdef Py_ssize_t i
+    with nogil:
+        enter(engine, now, mask)
+        engine.shard(number).skus.places(places)
+        unlock(engine, mask)
+    wanted = np.sort(np.asarray(places, dtype=np.uint32))
+    wanted = wanted[np.searchsorted(wanted, after, side="right"):]
+    for i in range(min(most, <Py_ssize_t>len(wanted))):
+        sku = L.sku_at(engine, <L.Ref>wanted[i] | (number << L.PLACE_BITS))
+        with nogil:
+            enter(engine, now, mask)
+            view_sku(sku, &view)
+            unlock(engine, mask)
+        page.append(stock_of(name_text(L.name_of(sku), sku.name_size), &view))
+    return wanted[most - 1] if len(wanted) > most else 0
+
+
+cdef object dump_all(L.Engine* engine, int64_t now):
+    # With every shard locked while Python objects are made: for tests and analysis, not for a sale.
+    cdef vector[uint32_t] places
+    cdef uint32_t i
+    stock = {}
+    reservations = {}
+    receipts = {}
+    cap_counts = {}
+    with nogil:
+        now = enter(engine, now, EVERY_SHARD)
+    try:
+        for i in range(bounds.SHARDS):
+            dump_shard(engine, engine.shard(i), now, stock, reservations, receipts, cap_counts)
+    finally:
+        unlock(engine, EVERY_SHARD)
+    return {"stock": stock, "reservations": reservations, "receipts": receipts,
+            "cap_counts": cap_counts}
+
+
+cdef int dump_shard(
+    L.Engine* engine, L.Shard* shard, int64_t now, dict stock, dict reservations, dict receipts,
+    dict cap_counts
+) except -1:
+    cdef vector[uint32_t] places
+    cdef uint32_t base = shard.number << L.PLACE_BITS
+    cdef SkuView sku_view
+    cdef View view
+    cdef L.Sku* sku
+    cdef L.Record* record
+    cdef size_t i
+    shard.skus.places(places)
+    for i in range(places.size()):
+        sku = L.sku_at(engine, places[i] | base)
+        view_sku(sku, &sku_view)
+        name = name_text(L.name_of(sku), sku.name_size)
+        stock[name] = stock_of(name, &sku_view)
+    while shard.ended_first and now - L.record_at(engine, shard.ended_first).expire_time >= engine.settings.remember:
+        forget_old(engine, shard, now, FORGET_AT_A_SWEEP)
+    shard.records.places(places)
+    for i in range(places.size()):
+        record = L.record_at(engine, places[i] | base)
+        if is_receipt(record):
+            receipts[key_text(&record.key)] = record.grant_sequence
+            continue
+        open_view(&view)
+        view_record(engine, record, &view)
+        try:
+            reservations[key_text(&record.key)] = reservation_of(&view)
+        finally:
+            close_view(&view)
+    shard.counters.places(places)
+    for i in range(places.size()):
+        dump_counter(engine, <L.Counter*>L.at(engine, places[i] | base), now, cap_counts)
+    return 0
+
+
+cdef int dump_counter(L.Engine* engine, L.Counter* counter, int64_t now, dict cap_counts) except -1:
+    cdef const L.Rule* rule = rule_of(engine, counter.cap_uid)
+    cdef L.Sku* sku
+    cdef int prefix
+    if rule == NULL:
+        return 0
+    move_window(engine, counter, rule.step, rule.window, now)
+    if counter.units == 0:
+        return 0
+    name = ""
+    if counter.sku:
+        sku = L.sku_at(engine, counter.sku)
+        name = name_text(L.name_of(sku), sku.name_size)
+    prefix = rule.prefix4 if counter.subject_size == 4 else rule.prefix6
+    subject = subject_text(rule.subject, prefix, <uint8_t*>counter + L.COUNTER_SUBJECT_AT,
+                           counter.subject_size)
+    cap_counts[((<bytes>rule.cap_id).decode(), subject, name)] = counter.units
+    return 0
+
+
+cdef object taken_events(L.Engine* engine):
+    cdef bytes frames
+    cdef int64_t sequence
+    cdef uint64_t size
+    cdef size_t at_byte = 0
+    engine.tail.lock.take()
+    try:
+        frames = engine.tail.bytes[:engine.tail.used] if engine.tail.used else b""
+        engine.tail.used = 0
+    finally:
+        engine.tail.lock.give()
+    events = []
+    while at_byte < <size_t>len(frames):
+        memcpy(&sequence, <const char*>frames + at_byte, 8)
+        memcpy(&size, <const char*>frames + at_byte + 8, 8)
+        events.append((sequence, frames[at_byte + 16:at_byte + 16 + size]))
+        at_byte += 16 + size
+    return events

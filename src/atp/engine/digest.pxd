@@ -1,0 +1,137 @@
+# A hash of the whole state, equal for equal states: the sum of the hashes of everything in it, so that
+# neither order nor place in memory matters. What is over at `now` is no part of it. Every shard is locked.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+from atp.engine.caps cimport entries_of, move_window, window_of
+from atp.engine.layout cimport (
+    COUNTER_SUBJECT_AT, Counter, Engine, Line, PLACE_BITS, Record, Rule, Shard, Sku, address_of,
+    address_size, at, kind_of, lines_of, name_of, sku_at,
+)
+from atp.engine.limits cimport SHARDS
+from atp.engine.native cimport Key, hash128, hash64
+from atp.engine.records cimport is_over
+from atp.engine.words cimport STATE_HELD
+
+
+cdef inline void add_bytes(string& text, const void* bytes, size_t size) noexcept nogil:
+    text.append(<const char*>bytes, size)
+
+
+cdef inline void add_number(string& text, int64_t number) noexcept nogil:
+    text.append(<const char*>&number, sizeof(number))
+
+
+cdef inline void add_up_text(Key* sum, string& text) noexcept nogil:
+    cdef Key hash = hash128(text.data(), text.size())
+    sum.high += hash.high
+    sum.low += hash.low
+    text.clear()
+
+
+cdef inline void digest_sku(string& text, const Sku* sku) noexcept nogil:
+    add_number(text, 1)
+    add_bytes(text, name_of(sku), sku.name_size)
+    add_number(text, sku.on_hand)
+    add_number(text, sku.held)
+    add_number(text, sku.sold)
+    add_number(text, sku.received)
+    add_number(text, sku.adjusted)
+    add_number(text, sku.last_sequence)
+
+
+cdef inline void digest_record(Engine* engine, string& text, Record* record) noexcept nogil:
+    cdef Line* lines = lines_of(record)
+    cdef Sku* sku
+    cdef uint32_t i
+    add_number(text, 2)
+    add_bytes(text, &record.key, sizeof(Key))
+    add_number(text, <int64_t>record.fingerprint)
+    add_number(text, record.create_time)
+    add_number(text, record.expire_time)
+    add_number(text, record.grant_sequence)
+    add_number(text, record.last_sequence)
+    add_number(text, record.flags)
+    add_bytes(text, address_of(record), address_size(record) + record.customer_size)
+    for i in range(record.line_count):
+        sku = sku_at(engine, lines[i].sku)
+        add_bytes(text, name_of(sku), sku.name_size)
+        add_number(text, lines[i].quantity)
+        add_number(text, lines[i].committed)
+        add_number(text, lines[i].released)
+
+
+cdef inline void digest_counter(
+    Engine* engine, string& text, Counter* counter, const Rule* rule
+) noexcept nogil:
+    cdef Sku* sku
+    cdef uint32_t i
+    add_number(text, 3)
+    add_bytes(text, rule.cap_id.data(), rule.cap_id.size())
+    add_bytes(text, <char*>counter + COUNTER_SUBJECT_AT, counter.subject_size)
+    if counter.sku:
+        sku = sku_at(engine, counter.sku)
+        add_bytes(text, name_of(sku), sku.name_size)
+    add_number(text, counter.units)
+    if counter.window:
+        for i in range(window_of(engine, counter).count):
+            if entries_of(window_of(engine, counter))[i].units:
+                add_number(text, entries_of(window_of(engine, counter))[i].step)
+                add_number(text, entries_of(window_of(engine, counter))[i].units)
+
+
+cdef inline const Rule* rule_of(Engine* engine, uint32_t uid) noexcept nogil:
+    # The cap that a counter belongs to, or NULL: the cap is gone, or counts anew.
+    cdef uint32_t i
+    for i in range(<uint32_t>engine.caps.rules.size()):
+        if engine.caps.rules[i].uid == uid:
+            return &engine.caps.rules[i]
+    return NULL
+
+
+cdef inline void digest_shard(
+    Engine* engine, Shard* shard, int64_t now, Key* sum, vector[uint32_t]& places, string& text
+) noexcept nogil:
+    cdef uint32_t base = shard.number << PLACE_BITS
+    cdef Record* record
+    cdef Counter* counter
+    cdef const Rule* rule
+    cdef size_t i
+    shard.skus.places(places)
+    for i in range(places.size()):
+        digest_sku(text, sku_at(engine, places[i] | base))
+        add_up_text(sum, text)
+    shard.records.places(places)
+    for i in range(places.size()):
+        record = <Record*>at(engine, places[i] | base)
+        if kind_of(record) == STATE_HELD or not is_over(engine, record, now):
+            digest_record(engine, text, record)
+            add_up_text(sum, text)
+    shard.counters.places(places)
+    for i in range(places.size()):
+        counter = <Counter*>at(engine, places[i] | base)
+        rule = rule_of(engine, counter.cap_uid)
+        if rule != NULL:
+            move_window(engine, counter, rule.step, rule.window, now)
+            if counter.units:
+                digest_counter(engine, text, counter, rule)
+                add_up_text(sum, text)
+
+
+cdef inline Key digest(Engine* engine, int64_t now) noexcept nogil:
+    cdef vector[uint32_t] places
+    cdef string text
+    cdef Key sum
+    cdef uint32_t i
+    sum.high = 0
+    sum.low = 0
+    for i in range(SHARDS):
+        digest_shard(engine, engine.shard(i), now, &sum, places, text)
+    for i in range(<uint32_t>engine.caps.rules.size()):
+        add_number(text, 4)
+        add_bytes(text, engine.caps.rules[i].definition.data(), engine.caps.rules[i].definition.size())
+        add_up_text(&sum, text)
+    add_number(text, engine.shared.sequence)
+    add_up_text(&sum, text)
+    return sum

@@ -1,0 +1,139 @@
+# Giving units back: to stock, and to the caps that counted them; and ending a hold. Owns what release,
+# expiry and replacement have in common. Needs no memory, so it cannot fail. Every shard concerned is
+# locked.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libcpp.vector cimport vector
+
+from atp.engine.caps cimport (
+    find_counter, rule_count, rule_number, rules_by_sku, set_subject, subjects_mask,
+)
+from atp.engine.counters cimport lower_counter, still_counted
+from atp.engine.events cimport EXPIRED, EventFacts, clear_facts, record_change
+from atp.engine.expiry cimport unlink_line
+from atp.engine.layout cimport (
+    Engine, Line, PLACE_BITS, Record, Rule, Sku, address_of, address_size, customer_of, held_of,
+    lines_of, name_of, sku_at,
+)
+from atp.engine.native cimport add, hash64
+from atp.engine.records cimport Caller, mark_ended
+from atp.engine.scratch cimport Scratch, Tally
+from atp.engine.stock cimport give_back_units
+from atp.engine.words cimport STATE_EXPIRED, SUBJECT_RESERVATION
+
+
+cdef inline Caller caller_of(Record* record) noexcept nogil:
+    cdef Caller caller
+    caller.address = address_of(record)
+    caller.address_size = address_size(record)
+    caller.customer = customer_of(record)
+    caller.customer_size = record.customer_size
+    caller.address_hash = hash64(caller.address, caller.address_size)
+    caller.customer_hash = hash64(caller.customer, caller.customer_size)
+    return caller
+
+
+cdef inline uint64_t lines_mask(Record* record) noexcept nogil:
+    # The shards of a reservation's SKUs.
+    cdef Line* lines = lines_of(record)
+    cdef uint64_t mask = 0
+    cdef uint32_t i
+    for i in range(record.line_count):
+        mask |= <uint64_t>1 << (lines[i].sku >> PLACE_BITS)
+    return mask
+
+
+cdef inline uint64_t whole_mask(Engine* engine, Record* record) noexcept nogil:
+    # All shards that giving back a hold concerns. Needs no lock but one that keeps the record there: what
+    # it reads never changes.
+    cdef Caller caller = caller_of(record)
+    return (<uint64_t>1 << (record.key.low >> 58)) | lines_mask(record) | subjects_mask(engine, &caller)
+
+
+cdef inline void uncount_line(
+    Engine* engine, Record* record, const Caller* caller, Line* line, int64_t units, int64_t now,
+    int64_t sequence
+) noexcept nogil:
+    # Caps that counted these units count them no more.
+    cdef Sku* sku = sku_at(engine, line.sku)
+    cdef const vector[uint32_t]* by_sku
+    cdef const Rule* rule
+    cdef Tally tally
+    cdef uint32_t i
+    if engine.caps.rules.size() == 0:
+        return
+    by_sku = rules_by_sku(engine, name_of(sku), sku.name_size)
+    for i in range(rule_count(engine, by_sku)):
+        rule = &engine.caps.rules[rule_number(engine, by_sku, i)]
+        if rule.subject == SUBJECT_RESERVATION or rule.since_generation > record.caps_generation:
+            continue
+        if set_subject(&tally, rule, caller):
+            find_counter(engine, &tally, rule, line.sku, now)
+            if tally.counter != NULL:
+                lower_counter(engine, &tally, rule, record.create_time, units, sequence)
+
+
+cdef inline void take_as_free(
+    Engine* engine, Record* record, Scratch* scratch, int64_t now
+) noexcept nogil:
+    # For a replacement: what the hold counts is not in force for the scratch's tallies.
+    cdef Caller caller = caller_of(record)
+    cdef Line* lines = lines_of(record)
+    cdef const vector[uint32_t]* by_sku
+    cdef const Rule* rule
+    cdef Sku* sku
+    cdef Tally tally
+    cdef uint32_t number, i, k
+    for number in range(record.line_count):
+        sku = sku_at(engine, lines[number].sku)
+        by_sku = rules_by_sku(engine, name_of(sku), sku.name_size)
+        for i in range(rule_count(engine, by_sku)):
+            rule = &engine.caps.rules[rule_number(engine, by_sku, i)]
+            if rule.subject == SUBJECT_RESERVATION or rule.since_generation > record.caps_generation:
+                continue
+            if not set_subject(&tally, rule, &caller):
+                continue
+            find_counter(engine, &tally, rule, lines[number].sku, now)
+            if tally.counter == NULL:
+                continue
+            for k in range(scratch.tally_count):
+                if scratch.tallies[k].counter == tally.counter:
+                    scratch.tallies[k].in_force -= still_counted(
+                        engine, tally.counter, rule, record.create_time, held_of(&lines[number]))
+
+
+cdef inline void give_back_line(
+    Engine* engine, Record* record, const Caller* caller, Line* line, int64_t units, int64_t now,
+    int64_t sequence
+) noexcept nogil:
+    give_back_units(sku_at(engine, line.sku), units, sequence)
+    uncount_line(engine, record, caller, line, units, now, sequence)
+
+
+cdef inline void give_back_all(
+    Engine* engine, Record* record, int kind, int64_t end_time, int64_t now, int64_t sequence
+) noexcept nogil:
+    # Ends a hold by giving back all that it still holds. Lines that hold nothing are linked no more.
+    cdef Caller caller = caller_of(record)
+    cdef Line* lines = lines_of(record)
+    cdef int64_t units
+    cdef uint32_t i
+    for i in range(record.line_count):
+        units = held_of(&lines[i])
+        if units == 0:
+            continue
+        unlink_line(engine, &lines[i])
+        give_back_line(engine, record, &caller, &lines[i], units, now, sequence)
+        if kind != STATE_EXPIRED:
+            lines[i].released += <int>units
+    record.last_sequence = sequence
+    add(&engine.shared.live_holds, -1)
+    mark_ended(engine, record, kind, end_time)
+
+
+cdef inline void expire_hold(Engine* engine, Record* record, int64_t now) noexcept nogil:
+    cdef EventFacts facts
+    cdef int64_t sequence
+    clear_facts(&facts, now)
+    facts.key = &record.key
+    sequence = record_change(engine, EXPIRED, &facts)
+    give_back_all(engine, record, STATE_EXPIRED, record.expire_time, now, sequence)

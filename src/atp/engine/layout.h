@@ -1,0 +1,231 @@
+// What the engine keeps in memory: the blocks of an arena, the indexes over them, a shard, the whole.
+// Owns the layout; decides nothing. A block is named by a 32-bit reference: 6 bits of shard, 26 bits of
+// place in the shard's arena in granules of 8 bytes. Sizes are asserted, because memory per SKU and per
+// hold is a promise.
+#pragma once
+#include <tsl/robin_map.h>
+#include <tsl/robin_set.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "native.h"
+
+namespace atp {
+
+using Ref = std::uint32_t;  // 0 names nothing
+constexpr unsigned kShards = 64;
+constexpr unsigned kPlaceBits = 26;
+constexpr Ref kPlaceMask = (Ref{1} << kPlaceBits) - 1;
+constexpr std::size_t kGranule = 8;
+constexpr std::size_t kArenaBytes = (std::size_t{1} << kPlaceBits) * kGranule;
+constexpr unsigned kSizeClasses = 128;
+
+// A SKU; its name follows in place.
+struct Sku {
+  std::int64_t on_hand;
+  std::int64_t held;
+  std::int64_t sold;
+  std::int64_t received;
+  std::int64_t adjusted;
+  std::int64_t last_sequence;
+  std::int64_t first_expire;  // of its live lines; meaningless when there is none
+  Ref heap;                   // one live line: that line; more: the block of its expiry heap
+  std::uint32_t heap_count;
+  std::uint32_t heap_room;
+  std::uint32_t place;  // in the shard's heap of SKUs, while it has live lines
+  std::uint8_t name_size;
+};
+constexpr std::size_t kSkuNameAt = 73;
+static_assert(offsetof(Sku, name_size) == kSkuNameAt - 1, "the name follows its size");
+
+// A reservation, or (line_count 0) the receipt of another command. Lines, address and customer follow.
+struct Record {
+  Key key;
+  std::uint64_t fingerprint;
+  std::int64_t create_time;
+  std::int64_t expire_time;  // once ended: when it ended
+  std::int64_t grant_sequence;
+  std::int64_t last_sequence;
+  std::uint32_t caps_generation;  // once ended: the next ended record of the shard
+  std::uint16_t line_count;
+  std::uint8_t flags;  // state or receipt kind, partial, size of the address
+  std::uint8_t customer_size;
+};
+static_assert(sizeof(Record) == 64, "a record's header is one cache line");
+
+// One SKU of a reservation; held = quantity - committed - released while the reservation is held.
+struct Line {
+  Ref sku;
+  std::int32_t quantity;
+  std::int32_t committed;
+  std::int32_t released;
+  std::uint32_t place;  // in the SKU's expiry heap; guarded by the SKU's shard
+  std::uint32_t index;  // in the reservation
+};
+static_assert(sizeof(Line) == 24, "a line is three granules");
+
+// Units in force for one subject of one cap. Its identity runs from cap_uid to the end of the subject.
+struct Counter {
+  std::int64_t units;
+  std::int64_t last_sequence;
+  Ref window;  // for a cap with a window: when the units were granted
+  std::uint32_t cap_uid;
+  Ref sku;
+  std::uint8_t subject_size;
+};
+constexpr std::size_t kCounterIdentityAt = 20;
+constexpr std::size_t kCounterSubjectAt = 29;
+static_assert(offsetof(Counter, cap_uid) == kCounterIdentityAt, "identity is contiguous");
+static_assert(offsetof(Counter, subject_size) == kCounterSubjectAt - 1, "identity is contiguous");
+
+// When a counter's units were granted, in steps of the window, oldest first. Entries follow.
+struct Window {
+  std::uint32_t count;
+  std::uint32_t room;
+};
+struct WindowEntry {
+  std::int64_t step;
+  std::int64_t units;
+};
+
+struct Probe {
+  const void* data;
+  std::size_t size;
+  std::uint64_t hash;
+};
+
+struct SkuTraits {
+  static std::uint64_t hash(const char* block) {
+    return hash64(block + kSkuNameAt, reinterpret_cast<const Sku*>(block)->name_size);
+  }
+  static bool equal(const char* block, const Probe& probe) {
+    return reinterpret_cast<const Sku*>(block)->name_size == probe.size &&
+           std::memcmp(block + kSkuNameAt, probe.data, probe.size) == 0;
+  }
+};
+struct RecordTraits {
+  static std::uint64_t hash(const char* block) {
+    return reinterpret_cast<const Record*>(block)->key.low;
+  }
+  static bool equal(const char* block, const Probe& probe) {
+    return same_key(&reinterpret_cast<const Record*>(block)->key,
+                    static_cast<const Key*>(probe.data));
+  }
+};
+struct CounterTraits {
+  static std::size_t size(const char* block) {
+    return kCounterSubjectAt - kCounterIdentityAt +
+           reinterpret_cast<const Counter*>(block)->subject_size;
+  }
+  static std::uint64_t hash(const char* block) {
+    return hash64(block + kCounterIdentityAt, size(block));
+  }
+  static bool equal(const char* block, const Probe& probe) {
+    return size(block) == probe.size &&
+           std::memcmp(block + kCounterIdentityAt, probe.data, probe.size) == 0;
+  }
+};
+
+// A hash set of references into one arena. An entry is the place of the block with six bits of its hash
+// above it, so that most strangers are told apart without reading their block. The hash's top six bits
+// chose the shard, the six below are the tag, the low ones choose the bucket.
+template <class Traits>
+class Index {
+  static std::uint32_t tag(std::uint64_t hash) {
+    return static_cast<std::uint32_t>(hash >> 52) & 63u;
+  }
+  struct Hash {
+    const char* base;
+    using is_transparent = void;
+    std::size_t operator()(std::uint32_t entry) const {
+      return Traits::hash(base + std::size_t{entry & kPlaceMask} * kGranule);
+    }
+    std::size_t operator()(const Probe& probe) const { return probe.hash; }
+  };
+  struct Equal {
+    const char* base;
+    using is_transparent = void;
+    bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
+    bool operator()(std::uint32_t entry, const Probe& probe) const {
+      return entry >> kPlaceBits == tag(probe.hash) &&
+             Traits::equal(base + std::size_t{entry & kPlaceMask} * kGranule, probe);
+    }
+    bool operator()(const Probe& probe, std::uint32_t entry) const {
+      return (*this)(entry, probe);
+    }
+  };
+  using Set = tsl::robin_set<std::uint32_t, Hash, Equal>;
+  static constexpr float kLoadMost = 0.9f;
+  Set set_;
+
+ public:
+  explicit Index(const char* base) : set_(0, Hash{base}, Equal{base}) {
+    set_.max_load_factor(kLoadMost);
+  }
+  // The block's place, or 0.
+  std::uint32_t find(const Probe& probe) const {
+    const auto found = set_.find(probe, probe.hash);
+    return found == set_.end() ? 0u : *found & kPlaceMask;
+  }
+  // Makes room for one more; false when memory is short. After it, `insert` cannot fail.
+  bool make_room(std::size_t more = 1) noexcept {
+    const auto wanted = static_cast<float>(set_.size() + more + 1);
+    if (wanted < kLoadMost * static_cast<float>(set_.bucket_count())) return true;
+    try {
+      std::size_t buckets = set_.bucket_count() < 8 ? 16 : set_.bucket_count() * 2;
+      while (kLoadMost * static_cast<float>(buckets) <= wanted) buckets *= 2;
+      set_.rehash(buckets);
+      return true;
+    } catch (...) {
+      return false;
+    }
+  }
+  void insert(std::uint32_t place, std::uint64_t hash) noexcept {
+    set_.insert(place | tag(hash) << kPlaceBits);
+  }
+  void erase(std::uint32_t place, std::uint64_t hash) noexcept {
+    set_.erase(place | tag(hash) << kPlaceBits, hash);
+  }
+  std::size_t size() const { return set_.size(); }
+  std::size_t bytes() const { return set_.bucket_count() * sizeof(std::uint32_t) * 2; }
+  // All places, in no order, for recounts and housekeeping. False when memory is short.
+  bool places(std::vector<std::uint32_t>& into) const noexcept {
+    try {
+      into.clear();
+      into.reserve(set_.size());
+      for (const std::uint32_t entry : set_) into.push_back(entry & kPlaceMask);
+      return true;
+    } catch (...) {
+      return false;
+    }
+  }
+};
+
+struct alignas(64) Shard {
+  Lock lock;
+  std::uint32_t next_place = 1;  // in granules
+  std::uint32_t open_places = 0;
+  std::uint32_t number;
+  char* base;
+  // SKUs with live lines, earliest first expiry on top: parallel arrays in one block of the arena.
+  Ref due_heap = 0;
+  std::uint32_t due_count = 0;
+  std::uint32_t due_room = 0;
+  // Ended records, oldest first, linked through caps_generation.
+  Ref ended_first = 0;
+  Ref ended_last = 0;
+  std::uint32_t ended_count = 0;
+  std::uint32_t receipt_count = 0;
+  std::int64_t used_bytes = 0;
+  Index<SkuTraits> skus;
+  Index<RecordTraits> records;
+  Index<CounterTraits> counters;
+  Ref free_blocks[kSizeClasses] = {};
+
+  Shard(unsigned shard_number, char* arena)
+      : number(shard_number), base(arena), skus(arena), records(arena), counters(arena) {}
+};
+
+}  // namespace atp

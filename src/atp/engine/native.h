@@ -1,0 +1,120 @@
+// What C++ must say for the engine: checks, a lock, atomics, hashing. Decides nothing.
+// ATP_CHECK stops the process at a programmer's error and is always on; ATP_VERIFY is for costly
+// checks and is on in debug builds only.
+#pragma once
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define ATP_CHECK(condition)                                                                     \
+  do {                                                                                           \
+    if (__builtin_expect(!(condition), 0)) {                                                     \
+      std::fprintf(stderr, "atp: a check of the engine failed at %s:%d: %s\n", __FILE__,         \
+                   __LINE__, #condition);                                                        \
+      std::abort();                                                                              \
+    }                                                                                            \
+  } while (0)
+
+#ifdef ATP_DEBUG
+#define ATP_VERIFY(condition) ATP_CHECK(condition)
+#else
+#define ATP_VERIFY(condition) ((void)0)
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define ATP_POISON(address, size) ASAN_POISON_MEMORY_REGION(address, size)
+#define ATP_UNPOISON(address, size) ASAN_UNPOISON_MEMORY_REGION(address, size)
+#else
+#define ATP_POISON(address, size) ((void)(address), (void)(size))
+#define ATP_UNPOISON(address, size) ((void)(address), (void)(size))
+#endif
+
+namespace atp {
+
+inline void check(bool condition, const char* what) {
+  if (__builtin_expect(!condition, 0)) {
+    std::fprintf(stderr, "atp: a check of the engine failed: %s\n", what);
+    std::abort();
+  }
+}
+
+inline void poison(void* address, std::size_t size) { ATP_POISON(address, size); }
+inline void unpoison(void* address, std::size_t size) { ATP_UNPOISON(address, size); }
+
+// A lock for critical sections of a microsecond: spins for a moment, then lets others run. Four bytes,
+// so that it shares a cache line with what it guards.
+struct Lock {
+  std::uint32_t taken = 0;
+
+  bool try_take() {
+    return !__atomic_load_n(&taken, __ATOMIC_RELAXED) &&
+           !__atomic_exchange_n(&taken, 1u, __ATOMIC_ACQUIRE);
+  }
+  void take() {
+    for (unsigned spins = 0; __builtin_expect(!try_take(), 0); ++spins) {
+      if (spins % 64 == 63) {
+        sched_yield();
+      } else {
+        __builtin_ia32_pause();
+      }
+    }
+  }
+  void give() { __atomic_store_n(&taken, 0u, __ATOMIC_RELEASE); }
+};
+
+inline std::int64_t load(const std::int64_t* at) { return __atomic_load_n(at, __ATOMIC_SEQ_CST); }
+inline void store(std::int64_t* at, std::int64_t value) {
+  __atomic_store_n(at, value, __ATOMIC_SEQ_CST);
+}
+inline void store_relaxed(std::int64_t* at, std::int64_t value) {
+  __atomic_store_n(at, value, __ATOMIC_RELAXED);
+}
+// Returns the new value.
+inline std::int64_t add(std::int64_t* at, std::int64_t delta) {
+  return __atomic_add_fetch(at, delta, __ATOMIC_SEQ_CST);
+}
+inline void lower_to(std::int64_t* at, std::int64_t value) {
+  std::int64_t seen = load(at);
+  while (value < seen && !__atomic_compare_exchange_n(at, &seen, value, false, __ATOMIC_SEQ_CST,
+                                                      __ATOMIC_SEQ_CST)) {
+  }
+}
+inline void raise_to(std::int64_t* at, std::int64_t value) {
+  std::int64_t seen = load(at);
+  while (value > seen && !__atomic_compare_exchange_n(at, &seen, value, false, __ATOMIC_SEQ_CST,
+                                                      __ATOMIC_SEQ_CST)) {
+  }
+}
+
+inline std::uint64_t hash64(const void* data, std::size_t size) { return XXH3_64bits(data, size); }
+
+// A request id's 16 bytes: XXH3-128 in canonical (big-endian) order, as two words for fast compares.
+struct Key {
+  std::uint64_t high;
+  std::uint64_t low;
+};
+inline Key hash128(const void* data, std::size_t size) {
+  const XXH128_hash_t hash = XXH3_128bits(data, size);
+  return Key{hash.high64, hash.low64};
+}
+inline bool same_key(const Key* a, const Key* b) { return a->high == b->high && a->low == b->low; }
+
+// A stretch of address space that costs nothing until it is opened with `open_pages`.
+inline char* reserve_pages(std::size_t size) {
+  void* at = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return at == MAP_FAILED ? nullptr : static_cast<char*>(at);
+}
+inline bool open_pages(char* at, std::size_t size) {
+  return mprotect(at, size, PROT_READ | PROT_WRITE) == 0;
+}
+inline void return_pages(char* at, std::size_t size) { munmap(at, size); }
+
+}  // namespace atp

@@ -1,0 +1,83 @@
+// The whole engine in memory: settings, what all shards share, and the shards. Owns construction and
+// release of the address space; decides nothing.
+#pragma once
+#include <new>
+
+#include "caps.h"
+
+namespace atp {
+
+constexpr std::int64_t kNever = INT64_MAX;
+
+// Bounds and times; fixed for the engine's life.
+struct Settings {
+  std::int64_t sku_max;
+  std::int64_t live_holds_max;
+  std::int64_t cap_counters_max;
+  std::int64_t ended_max;
+  std::int64_t remember;      // ns
+  std::int64_t longest_life;  // ns
+  bool record_events;
+};
+
+// Where changes get their sequence and, if wanted, leave their event: [sequence][size][payload].
+struct Tail {
+  Lock lock;
+  char* bytes = nullptr;
+  std::size_t used = 0;
+  std::size_t room = 0;
+  std::size_t promised = 0;  // by commands that have passed their point of no return, or will
+  ~Tail() { std::free(bytes); }
+};
+
+struct Engine {
+  Settings settings;
+  char* region;
+  CapTable caps;
+  std::uint32_t next_cap_uid = 1;
+  Lock caps_lock;  // one change of caps at a time; taken before any shard
+  Tail tail;
+  CapPlan plan;
+
+  // What every change touches, in one cache line.
+  struct alignas(64) {
+    std::int64_t sequence = 0;
+    std::int64_t time = 0;
+    std::int64_t live_holds = 0;
+    std::int64_t counters = 0;
+    std::int64_t skus = 0;
+  } shared;
+
+  // When the first hold anywhere is due, never later than that; see sweep.pxd.
+  struct alignas(64) {
+    std::int64_t next = kNever;
+    std::int64_t pending = kNever;
+    Lock sweeping;
+    std::uint32_t next_housekept = 0;
+  } due;
+  alignas(64) std::int64_t shard_due[kShards];
+
+  alignas(64) unsigned char shard_memory[kShards * sizeof(Shard)];
+
+  explicit Engine(const Settings& given) : settings(given) {
+    region = reserve_pages(kArenaBytes * kShards);
+    if (region == nullptr) throw std::bad_alloc();
+    for (unsigned i = 0; i < kShards; ++i) {
+      shard_due[i] = kNever;
+      new (shard(i)) Shard(i, region + i * kArenaBytes);
+    }
+  }
+  ~Engine() {
+    for (unsigned i = 0; i < kShards; ++i) shard(i)->~Shard();
+    unpoison(region, 0);
+    return_pages(region, kArenaBytes * kShards);
+  }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  Shard* shard(unsigned number) {
+    return reinterpret_cast<Shard*>(shard_memory) + number;
+  }
+};
+
+}  // namespace atp

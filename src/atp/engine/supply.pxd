@@ -1,0 +1,191 @@
+# Stock from outside: setting and adjusting what is on hand. Judged in the order of docs/semantics.md.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libcpp cimport bool as cbool
+
+from atp.engine.events cimport (
+    EventFacts, STOCK_CHANGED, clear_facts, promise_event, record_change, unpromise_event,
+)
+from atp.engine.layout cimport Engine, Record, Ref, Shard, Sku, kind_of, record_at, sku_at
+from atp.engine.limits cimport STOCK_MAX
+from atp.engine.locks cimport mask_of_hash, unlock
+from atp.engine.native cimport Key, add, hash128, hash64
+from atp.engine.read cimport SkuView, view_sku
+from atp.engine.records cimport drop_record, file_receipt, find_record, make_receipt
+from atp.engine.stock cimport change_on_hand, find_sku, make_sku
+from atp.engine.sweep cimport enter
+from atp.engine.words cimport *
+
+# A change of stock as asked; its fields are within the bounds of limits.pxd.
+cdef struct SupplyCommand:
+    const char* sku
+    const char* request_id  # of an adjustment
+    int64_t now
+    int64_t quantity  # on hand from now on; for an adjustment, units to add
+    int64_t expected  # on hand, if has_expected
+    uint32_t sku_size
+    uint32_t request_id_size
+    uint8_t reason  # REASON_NONE: set; else adjust
+    cbool has_expected
+
+cdef struct SupplyAnswer:
+    int64_t sequence
+    uint8_t outcome
+    uint8_t repeated
+    uint8_t limit
+
+
+cdef inline void answer_unchanged(SupplyAnswer* answer, int64_t sequence) noexcept nogil:
+    answer.outcome = STOCK_DONE
+    answer.repeated = True
+    answer.sequence = sequence
+
+
+cdef inline int judge_supply(
+    const SupplyCommand* command, const Sku* sku, int64_t* received, int64_t* adjusted
+) noexcept nogil:
+    # The change of a known SKU: what it adds, or the refusal; 0 when it may be done.
+    cdef int64_t delta = command.quantity
+    received[0] = 0
+    if command.reason == REASON_NONE:
+        if command.has_expected and command.expected != sku.on_hand:
+            return STOCK_ON_HAND_CHANGED
+        delta = command.quantity - sku.on_hand
+    if sku.on_hand + delta < sku.held:
+        return STOCK_BELOW_HELD
+    if command.reason == REASON_RECEIVED:
+        received[0] = delta
+        delta = 0
+    adjusted[0] = delta
+    if (sku.on_hand + received[0] + delta > STOCK_MAX or sku.received + received[0] > STOCK_MAX
+            or sku.received + received[0] < 0 or sku.adjusted + delta > STOCK_MAX
+            or sku.adjusted + delta < -STOCK_MAX):
+        return STOCK_OUT_OF_RANGE
+    return 0
+
+
+cdef inline bint answer_known(
+    Engine* engine, const SupplyCommand* command, const Key* key, uint64_t fingerprint, int64_t now,
+    SupplyAnswer* answer
+) noexcept nogil:
+    # An adjustment's id is known.
+    cdef Record* known
+    cdef Ref ref
+    if command.request_id_size == 0:
+        return False
+    ref = find_record(engine, engine.shard(key.low >> 58), key, now)
+    if not ref:
+        return False
+    known = record_at(engine, ref)
+    if kind_of(known) == RECEIPT_ADJUST and known.fingerprint == fingerprint:
+        answer_unchanged(answer, known.grant_sequence)
+    else:
+        answer.outcome = STOCK_REQUEST_ID_REUSED
+    return True
+
+
+cdef inline Ref create_sku(
+    Engine* engine, const SupplyCommand* command, uint64_t hash, SupplyAnswer* answer
+) noexcept nogil:
+    # For a first setting; 0 when it is refused, and the answer says why.
+    cdef Ref ref
+    if command.reason != REASON_NONE or command.has_expected:
+        answer.outcome = STOCK_SKU_UNKNOWN
+        return 0
+    answer.outcome = STOCK_LIMIT_REACHED
+    if add(&engine.shared.skus, 1) > engine.settings.sku_max:
+        add(&engine.shared.skus, -1)
+        answer.limit = LIMIT_SKUS
+        return 0
+    ref = make_sku(engine, engine.shard(hash >> 58), command.sku, command.sku_size, hash)
+    if not ref:
+        add(&engine.shared.skus, -1)
+        answer.limit = LIMIT_MEMORY
+    return ref
+
+
+cdef inline void decide_supply(
+    Engine* engine, const SupplyCommand* command, uint64_t hash, const Key* key, int64_t now,
+    SupplyAnswer* answer, SkuView* view
+) noexcept nogil:
+    cdef EventFacts facts
+    cdef uint64_t[4] content
+    cdef uint64_t fingerprint
+    cdef int64_t received = 0, adjusted = 0
+    cdef Ref receipt = 0
+    cdef Sku* sku
+    cdef Ref ref = find_sku(engine.shard(hash >> 58), command.sku, command.sku_size, hash)
+    cdef bint new = ref == 0
+    content[0] = hash
+    content[1] = <uint64_t>command.quantity
+    content[2] = command.reason
+    content[3] = RECEIPT_ADJUST
+    fingerprint = hash64(content, sizeof(content))
+    if ref:
+        view_sku(sku_at(engine, ref), view)
+    if answer_known(engine, command, key, fingerprint, now, answer):
+        return
+    clear_facts(&facts, now)
+    facts.sku = command.sku
+    facts.sku_size = command.sku_size
+    facts.reason = command.reason
+    facts.receipt_key = key if command.request_id_size else NULL
+    facts.receipt_fingerprint = fingerprint
+    if not new:
+        sku = sku_at(engine, ref)
+        answer.outcome = <uint8_t>judge_supply(command, sku, &received, &adjusted)
+        if answer.outcome:
+            return
+        if command.reason == REASON_NONE and adjusted == 0:
+            answer_unchanged(answer, sku.last_sequence)
+            return
+    answer.outcome = STOCK_LIMIT_REACHED
+    answer.limit = LIMIT_MEMORY
+    if command.request_id_size and not new:
+        receipt = make_receipt(engine, key)
+        if not receipt:
+            return
+    if not promise_event(engine, &facts):
+        if receipt:
+            drop_record(engine, engine.shard(key.low >> 58), receipt)
+        return
+    if new:
+        ref = create_sku(engine, command, hash, answer)
+        if not ref:
+            unpromise_event(engine, &facts)
+            return
+        sku = sku_at(engine, ref)
+        received = command.quantity
+    # Cannot fail from here.
+    facts.on_hand = sku.on_hand + received + adjusted
+    facts.received = sku.received + received
+    facts.adjusted = sku.adjusted + adjusted
+    answer.sequence = record_change(engine, STOCK_CHANGED, &facts)
+    change_on_hand(sku, received, adjusted, answer.sequence)
+    if receipt:
+        file_receipt(engine, receipt, key, RECEIPT_ADJUST, fingerprint, now, answer.sequence)
+    answer.outcome = STOCK_DONE
+    answer.limit = LIMIT_NONE
+    view_sku(sku, view)
+
+
+cdef inline void supply(
+    Engine* engine, const SupplyCommand* command, SupplyAnswer* answer, SkuView* view
+) noexcept nogil:
+    # Judges one change of stock. The view gets the counters, if the SKU is known.
+    cdef Key key
+    cdef uint64_t hash = hash64(command.sku, command.sku_size)
+    cdef uint64_t mask = mask_of_hash(hash)
+    cdef int64_t now
+    key.high = 0
+    key.low = 0
+    answer.sequence = 0
+    answer.outcome = 0
+    answer.repeated = False
+    answer.limit = LIMIT_NONE
+    view.known = False
+    if command.request_id_size:
+        key = hash128(command.request_id, command.request_id_size)
+        mask |= mask_of_hash(key.low)
+    now = enter(engine, command.now, mask)
+    decide_supply(engine, command, hash, &key, now, answer, view)
+    unlock(engine, mask)
