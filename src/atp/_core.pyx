@@ -29,7 +29,7 @@ from atp.engine.events cimport (
 )
 from atp.engine.judge cimport ReserveAnswer, ReserveCommand
 from atp.engine.locks cimport lock, mask_of_hash, unlock
-from atp.engine.native cimport Key, hash64, hash128, load, store
+from atp.engine.native cimport Key, hash64, hash128, load, raise_to, store
 from atp.engine.read cimport (
     LineView, SkuView, View, close_view, open_view, view_record, view_sku,
 )

@@ -85,7 +85,7 @@ cdef int add_overrides(L.Rule* rule, CapFacts* facts, overrides) except -1:
             raise words.FieldInvalid(field, "is named twice")
         seen.add(<bytes>key)
         limit = ask_limit(one.limit, f"overrides[{number}].limit_quantity")
-        rule.overrides[key] = limit
+        rule.add_override(key, limit)
         facts.override_subjects.push_back(one.subject.encode())
         facts.override_limits.push_back(limit)
     for length in sorted(prefixes[4], reverse=True):
@@ -174,7 +174,7 @@ cdef L.CapTable build_table(vector[L.Rule]& rules, list caps) except *:
             continue
         for sku in sorted(set(caps[i].skus)):
             name = sku.encode()
-            table.for_some[name].push_back(i)
+            table.add_for_some(name, i)
     return table
 
 

@@ -49,6 +49,8 @@ struct Rule {
   std::vector<std::uint8_t> prefixes4;  // prefix lengths that occur in overrides, longest first
   std::vector<std::uint8_t> prefixes6;
   std::shared_ptr<CapStatistics> statistics = std::make_shared<CapStatistics>();
+
+  void add_override(const std::string& subject, std::int64_t other) { overrides[subject] = other; }
 };
 
 // Clears the bits beyond the prefix.
@@ -63,6 +65,8 @@ struct CapTable {
   std::vector<Rule> rules;                         // in order of cap id
   std::vector<std::uint32_t> for_all;              // rules without SKUs of their own
   ByBytes<std::vector<std::uint32_t>> for_some;    // rules by SKU, in order
+
+  void add_for_some(const std::string& sku, std::uint32_t rule) { for_some[sku].push_back(rule); }
 
   const std::vector<std::uint32_t>* rules_of(const char* sku, std::size_t size,
                                              std::uint64_t hash) const noexcept {

@@ -112,13 +112,7 @@ cdef extern from "atp/engine/caps.h" namespace "atp" nogil:
     cppclass StatisticsPointer "std::shared_ptr<atp::CapStatistics>":
         CapStatistics* get() noexcept
 
-    cppclass Overrides "atp::ByBytes<std::int64_t>":
-        int64_t& operator[](const string& subject) except +
-        size_t size() noexcept
-        void clear() noexcept
-
     cppclass RulesBySku "atp::ByBytes<std::vector<std::uint32_t>>":
-        vector[uint32_t]& operator[](const string& sku) except +
         size_t size() noexcept
 
     cppclass Rule:
@@ -139,10 +133,10 @@ cdef extern from "atp/engine/caps.h" namespace "atp" nogil:
         int64_t window
         int64_t step
         uint32_t home_shard
-        Overrides overrides
         vector[uint8_t] prefixes4
         vector[uint8_t] prefixes6
         StatisticsPointer statistics
+        void add_override(const string& subject, int64_t other) except +
 
     void mask_address(uint8_t* bytes, unsigned int size, unsigned int prefix) noexcept
 
@@ -151,6 +145,7 @@ cdef extern from "atp/engine/caps.h" namespace "atp" nogil:
         vector[Rule] rules
         vector[uint32_t] for_all
         RulesBySku for_some
+        void add_for_some(const string& sku, uint32_t rule) except +
         const vector[uint32_t]* rules_of(const char* sku, size_t size, uint64_t hash) noexcept
         @staticmethod
         int64_t limit_of(const Rule& rule, const uint8_t* subject, unsigned int size,
