@@ -62,15 +62,18 @@ def run(
     *,
     on_ready: Callable[[Addresses], None],
     reload: Callable[[], Settings],
-    engine_factory: EngineFactory = native_engine,
+    engine_factory: EngineFactory | None = None,
 ) -> int:
     """Serves until a signal says stop; returns how many calls were cut off by the drain's end.
 
-    `on_ready` is called once both ports are open, `reload` at each SIGHUP. Raises StartFailed.
+    `on_ready` is called once both ports are open, `reload` at each SIGHUP; `engine_factory` takes
+    the engine's bounds by name and makes another than the native engine. Raises StartFailed.
     """
     logs.configure(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(App(settings, Clock(), engine_factory).serve(on_ready, reload))
+        return runner.run(
+            App(settings, Clock(), engine_factory or native_engine).serve(on_ready, reload)
+        )
 
 
 class App:
@@ -98,19 +101,23 @@ class App:
         data_plane, control_plane = planes = self._make_planes()
         # Both are checked before either is opened, so that a refused start has served nobody.
         prepared = [listen.prepare(self._settings, plane.name) for plane in planes]
-        for plane, where in zip(planes, prepared, strict=True):
-            await plane.open(where)
         sweeping = asyncio.ensure_future(self._sweep())
-        on_ready(Addresses(data_plane.address, control_plane.address))
-        done, _ = await asyncio.wait(
-            (sweeping, asyncio.ensure_future(stop.get())), return_when=asyncio.FIRST_COMPLETED
-        )
-        cut_off = await self._stop(planes, stop)
-        sweeping.cancel()
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        if sweeping in done:
-            sweeping.result()  # a sweep never ends by itself: this raises what ended it
-        return cut_off
+        stopping = asyncio.ensure_future(stop.get())
+        try:
+            for plane, where in zip(planes, prepared, strict=True):
+                await plane.open(where)
+            on_ready(Addresses(data_plane.address, control_plane.address))
+            await asyncio.wait((sweeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+            cut_off = await self._drain(planes, stop)
+            if sweeping.done():
+                sweeping.result()  # it never ends by itself: this raises what ended it
+            return cut_off
+        finally:
+            stopping.cancel()
+            sweeping.cancel()
+            for plane in planes:
+                await plane.close()
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _make_planes(self) -> tuple[Plane, Plane]:
         services: dict[ServiceDescriptor, object] = {
@@ -127,7 +134,7 @@ class App:
             Plane("control_plane", services, self._settings),
         )
 
-    async def _stop(self, planes: tuple[Plane, ...], stop: asyncio.Queue[signal.Signals]) -> int:
+    async def _drain(self, planes: tuple[Plane, ...], stop: asyncio.Queue[signal.Signals]) -> int:
         seconds = self._settings.integer("server.drain") / SECOND
         for plane in planes:
             await plane.retire()

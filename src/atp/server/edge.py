@@ -117,8 +117,12 @@ class CallGate(grpc.aio.ServerInterceptor):
         return await continuation(handler_call_details)
 
     async def wait_idle(self) -> None:
-        """Returns when no call is open."""
+        """Returns when no call is open, or stop_waiting() is called."""
         await self._idle.wait()
+
+    def stop_waiting(self) -> None:
+        """Lets wait_idle() return although calls are open."""
+        self._idle.set()
 
     def _close(self, _task: asyncio.Task[Any]) -> None:
         self.open_calls -= 1

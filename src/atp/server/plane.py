@@ -34,7 +34,6 @@ class Plane:
         self.name = name
         self.address = ""
         """Where it listens, once opened."""
-        self._draining: asyncio.Timeout | None = None
         self._gate = CallGate(settings.integer("server.calls_max"))
         self._health = health_aio.HealthServicer()
         self._server = grpc.aio.server(
@@ -72,8 +71,7 @@ class Plane:
 
     def hurry(self) -> None:
         """Ends a drain that is under way without waiting further."""
-        if self._draining is not None and not self._draining.expired():
-            self._draining.reschedule(asyncio.get_running_loop().time())
+        self._gate.stop_waiting()
 
     async def drain(self, seconds: float) -> int:
         """Refuses new calls, waits for those under way, and ends; returns how many were cut off."""
@@ -81,12 +79,15 @@ class Plane:
         # likes: so the wait is for the gate, and then all that is left is ended.
         refusing = asyncio.ensure_future(self._server.stop(seconds + 1))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds) as self._draining:
-                await self._gate.wait_idle()
+            await asyncio.wait_for(self._gate.wait_idle(), seconds)
         cut_off = self._gate.open_calls
-        await self._server.stop(None)
+        await self.close()
         await refusing
         return cut_off
+
+    async def close(self) -> None:
+        """Ends at once, calls under way included. Harmless when it has ended or never opened."""
+        await self._server.stop(None)
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
