@@ -162,7 +162,7 @@ class Reserves(State):
         judged.results = self.line_results(asked, judged, replaced)
         nothing = sum(judged.granted.values()) == 0
         full = replaced is None and self.live_holds() >= self.live_holds_max
-        judged.reports = tally(counts, refused=nothing or full)
+        judged.reports = tally(counts, refused=nothing)
         if nothing:
             worst = next(out for line, out in REFUSED_BY_LINES if line in judged.outcomes.values())
             return refuse(worst, judged.results, judged.reports)
