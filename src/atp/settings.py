@@ -42,7 +42,7 @@ OTHER_VARIABLES = frozenset(
         "ATP_CONTROL_ADDRESS",  # where the commands of an operator call
         "ATP_DEBUG",  # these three: the build's switches
         "ATP_SANITIZE",
-        "ATP_COVERAGE",
+        "ATP_ANNOTATE",
     }
 )
 """Names in the environment that are no settings of a server."""
