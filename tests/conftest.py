@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -44,6 +44,20 @@ def make_engine(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return ENGINES[request.param]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let slow builds, such as those under sanitizers, run the same tests in a smaller size."""
+    parser.addoption(
+        "--thread-scale", type=float, default=1.0, help="size of the tests with real threads"
+    )
+
+
+@pytest.fixture
+def scaled(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """Turns a size into the size to run with, at least 1."""
+    scale = request.config.getoption("--thread-scale")
+    return lambda size: max(1, int(size * scale))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Draw the seed of this run unless `--hypothesis-seed` gave one."""
@@ -57,7 +71,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Add to a failed report of a Hypothesis test the command that repeats the failure."""
     report: Any = yield
     is_hypothesis = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)

@@ -114,7 +114,7 @@ class History:
 
     def draw_reserve(self, **more: Any) -> Command:
         request_id, lines = self.new_id(), self.basket()
-        keywords = {
+        keywords: dict[str, Any] = {
             "now_ns": self.now_ns,
             "client_ip": self.random.choice(ADDRESSES),
             "customer_id": self.random.choice(CUSTOMERS),

@@ -1,8 +1,8 @@
 """A recount of the laws from what an engine said, and its dump; it asks the engine nothing.
 
 Owns the second opinion on a run of many threads. Every answer that changed something has a
-sequence; in that order the answers are walked, and after each the laws must hold. Needs every answer
-of the run, and an engine that has forgotten nothing of it. Knows no engine code.
+sequence; in that order the answers are walked, and after each the laws must hold. Needs every
+answer of the run, and an engine that has forgotten nothing of it. Knows no engine code.
 """
 
 from __future__ import annotations
@@ -294,16 +294,16 @@ class Recount:
             self.law(reservation.sequence == grant.sequence, f"sequence: last change of {key}")
             for line in reservation.lines:
                 sku, parts = line.sku, line[2:]
-                told = (grant.held, grant.committed, grant.released, grant.expired)
-                agree = parts == tuple(counter[sku] for counter in told)
+                counters = (grant.held, grant.committed, grant.released, grant.expired)
+                agree = parts == tuple(counter[sku] for counter in counters)
                 whole = line.quantity == sum(parts)
                 self.law(agree and whole, f"law 3: {key} {line}")
 
         for cap_id, (cap, since) in self.caps.items():
             counts = self.cap_counts(cap, since, None, self.now_ns)
-            told = {(cap_id, *key): units for key, units in counts.items() if units}
-            seen = {key: n for key, n in self.dump["cap_counts"].items() if key[0] == cap_id}
-            self.law(seen == told, f"law 6: {cap_id}: engine {seen}, answers {told}")
+            ours = {(cap_id, *key): units for key, units in counts.items() if units}
+            engines = {key: n for key, n in self.dump["cap_counts"].items() if key[0] == cap_id}
+            self.law(engines == ours, f"law 6: {cap_id}: engine {engines}, answers {ours}")
 
 
 def concerned(cap: Cap, reservation: Reservation) -> str | None:

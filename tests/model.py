@@ -208,14 +208,15 @@ class ReferenceEngine(Reserves, Changes):
     def set_cap(self, cap: Cap, *, now_ns: int, etag: str = "") -> tuple[CapStatus, int]:
         """Set a cap; returns it and the sequence from which it holds."""
         check_cap(cap)
-        self.advance(now_ns)
         old = self.caps.get(cap.cap_id)
         if etag and (old is None or old.etag != etag):
             raise CapChanged(cap.cap_id)
-        if old is not None and old.cap == cap:
-            return old.status(), old.sequence
         if old is None and len(self.caps) >= CAPS_MAX:
             raise LimitReached("caps_max")
+        if old is not None and old.cap == cap:
+            return old.status(), old.sequence
+        # A cap's command that raised, or changed nothing, brings no time.
+        self.advance(now_ns)
         sequence = self.next_sequence()
         keeps = old is not None and same_counting(old.cap, cap)
         entry = CapEntry(cap, f"{sequence}", self.time_ns, sequence, sequence)
@@ -228,12 +229,12 @@ class ReferenceEngine(Reserves, Changes):
     def remove_cap(self, cap_id: str, *, now_ns: int, etag: str = "") -> int:
         """Remove a cap with its counts; returns the sequence."""
         check_name(cap_id, "cap_id")
-        self.advance(now_ns)
         entry = self.caps.get(cap_id)
         if entry is None:
             raise CapNotFound(cap_id)
         if etag and entry.etag != etag:
             raise CapChanged(cap_id)
+        self.advance(now_ns)
         del self.caps[cap_id]
         return self.next_sequence()
 

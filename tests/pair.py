@@ -39,7 +39,7 @@ class Pair:
     """Two engines that must agree. Every call is `pair.call(name, ...)`."""
 
     def __init__(
-        self, make_native: Callable[..., Any], key_of: Callable[[str], str], **settings: int
+        self, make_native: Callable[..., Any], key_of: Callable[[str], str], **settings: Any
     ) -> None:
         self.native = make_native(**settings, record_events=True)
         self.model = ReferenceEngine(**settings, key_of=key_of, expiry_order=self.as_native_expired)

@@ -161,7 +161,7 @@ class Scenario:
     def do_at(self, step: Step) -> None:
         self.now_ns = BASE_NS + int(step.words[0])
 
-    def do_stock(self, step: Step) -> StockReply:
+    def do_stock(self, step: Step) -> Any:
         sku, on_hand = step.words
         expected = step.options.get("expected")
         return self.engine.set_stock(
@@ -171,13 +171,13 @@ class Scenario:
             expected=None if expected is None else int(expected[0]),
         )
 
-    def do_adjust(self, step: Step) -> StockReply:
+    def do_adjust(self, step: Step) -> Any:
         request_id, sku, delta, reason = step.words
         return self.engine.adjust_stock(
             request_id, sku, int(delta), StockReason[reason], now_ns=self.now_ns
         )
 
-    def do_reserve(self, step: Step) -> ReserveReply:
+    def do_reserve(self, step: Step) -> Any:
         request_id, *words = step.words
         one = {name: values[0] for name, values in step.options.items()}
         replaces = one.get("replaces", "")
@@ -194,30 +194,30 @@ class Scenario:
             self.ids[request_id] = reply.reservation.reservation_id
         return reply
 
-    def do_commit(self, step: Step) -> ChangeReply:
+    def do_commit(self, step: Step) -> Any:
         return self.change(self.engine.commit, step)
 
-    def do_release(self, step: Step) -> ChangeReply:
+    def do_release(self, step: Step) -> Any:
         return self.change(self.engine.release, step)
 
-    def change(self, method: Callable[..., ChangeReply], step: Step) -> ChangeReply:
+    def change(self, method: Callable[..., Any], step: Step) -> Any:
         """Commit or release."""
         name, *words = step.words
         request_id = step.options.get("id", [""])[0]
         lines = read_lines(words)
         return method(self.ids.get(name, name), lines, now_ns=self.now_ns, request_id=request_id)
 
-    def do_extend(self, step: Step) -> ChangeReply:
+    def do_extend(self, step: Step) -> Any:
         request_id = step.options.get("id", [""])[0]
         name = step.words[0]
         return self.engine.extend(
             self.ids.get(name, name), request_id=request_id, **self.times(step)
         )
 
-    def do_sweep(self, step: Step) -> int:
+    def do_sweep(self, step: Step) -> Any:
         return self.engine.sweep(now_ns=self.now_ns)
 
-    def do_cap(self, step: Step) -> int:
+    def do_cap(self, step: Step) -> Any:
         cap_id, subject, *flags = step.words
         one = {name: values[0] for name, values in step.options.items()}
         overrides = []
@@ -242,7 +242,7 @@ class Scenario:
         assert status == self.engine.get_cap(cap_id)
         return sequence
 
-    def do_uncap(self, step: Step) -> int:
+    def do_uncap(self, step: Step) -> Any:
         etag = self.etag(step.words[0], step.options.get("etag", [""])[0])
         return self.engine.remove_cap(step.words[0], now_ns=self.now_ns, etag=etag)
 
@@ -250,19 +250,19 @@ class Scenario:
         """`present` is the cap's etag; any other word is taken as it is."""
         return str(self.engine.get_cap(cap_id).etag) if word == "present" else word
 
-    def do_stats(self, step: Step) -> dict[str, str]:
+    def do_stats(self, step: Step) -> Any:
         status = self.engine.get_cap(step.words[0])
         return {"refused": f"{status.refused}", "shadow": f"{status.shadow_refused}"}
 
-    def do_show(self, step: Step) -> Reservation | None:
+    def do_show(self, step: Step) -> Any:
         name = step.words[0]
         return self.engine.get_reservation(self.ids.get(name, name), now_ns=self.now_ns)
 
-    def do_sku(self, step: Step) -> Stock | None:
+    def do_sku(self, step: Step) -> Any:
         (stock,) = self.engine.get_availability([step.words[0]], now_ns=self.now_ns)
         return stock
 
-    def do_force(self, step: Step) -> int:
+    def do_force(self, step: Step) -> Any:
         cap_id, subject, sku = step.words[0].split("|")
         counts = self.engine.dump(now_ns=self.now_ns)["cap_counts"]
         return counts.get((cap_id, subject, sku), 0)
@@ -278,7 +278,7 @@ class Scenario:
         if isinstance(answer, Exception):
             assert step.outcome == type(answer).__name__, f"raised {answer!r}"
             return True
-        facts = {
+        facts: dict[type, Callable[..., tuple[str, dict[str, Any]]]] = {
             ReserveReply: reserve_facts,
             ChangeReply: change_facts,
             StockReply: stock_reply_facts,

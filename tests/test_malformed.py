@@ -63,7 +63,7 @@ def cap(subject: Any = CapSubject.CUSTOMER, cap_id: str = "new", **fields: Any) 
     return lambda engine: engine.set_cap(Cap(cap_id, subject, **fields), now_ns=NOW_NS)
 
 
-def overrides(subject: CapSubject, *named: str, **prefixes: int) -> Call:
+def overrides(subject: CapSubject, *named: str, **prefixes: Any) -> Call:
     """A cap with overrides for these subjects."""
     return cap(subject, overrides=tuple(CapOverride(name, 1) for name in named), **prefixes)
 
@@ -76,7 +76,7 @@ def availability(*skus: str) -> Call:
 IP, SUBNET, CUSTOMER = CapSubject.IP, CapSubject.SUBNET, CapSubject.CUSTOMER
 EVERYONE, RESERVATION = CapSubject.EVERYONE, CapSubject.RESERVATION
 MANY = [("apple", 1)] * 4_097
-BOTH_ENDS = {"ttl_ns": TTL_NS, "expire_time_ns": NOW_NS + TTL_NS}
+BOTH_ENDS: dict[str, Any] = {"ttl_ns": TTL_NS, "expire_time_ns": NOW_NS + TTL_NS}
 PREFIXES = {"ipv4_prefix_length": 24, "ipv6_prefix_length": 64}
 
 ROWS: list[tuple[str, Call, str]] = [
