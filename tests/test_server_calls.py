@@ -5,6 +5,7 @@ What the engine decides is tested with the engine; here is what the way there an
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import grpc
@@ -13,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_service_pb2_grpc as pb_grpc
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.v1 import stock_service_pb2_grpc as stock_grpc
 from server_process import ServerProcess, channel_to, serving
@@ -199,3 +201,30 @@ def test_a_service_is_on_its_own_plane_only(server: ServerProcess) -> None:
         with pytest.raises(grpc.RpcError) as raised:
             stub.GetStock(stock_pb.GetStockRequest(sku="A"), timeout=SECONDS)
     assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_connections_over_the_bound_are_closed_and_those_within_serve_on() -> None:
+    with serving("--set", "server.connections_max=2") as process, contextlib.ExitStack() as open_:
+        stubs = [
+            pb_grpc.ReservationServiceStub(open_.enter_context(channel_to(process.data_plane)))
+            for _ in range(3)
+        ]
+        ask = pb.GetAvailabilityRequest(skus=["A"])
+        for stub in stubs[:2]:
+            assert stub.GetAvailability(ask, timeout=SECONDS).availabilities
+        with pytest.raises(grpc.RpcError) as raised:
+            stubs[2].GetAvailability(ask, timeout=SECONDS)
+        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        for stub in stubs[:2]:
+            assert stub.GetAvailability(ask, timeout=SECONDS).availabilities
+
+
+def test_thousands_of_calls_at_once_are_all_answered(stubs: Stubs) -> None:
+    # More than gRPC's own queue takes unless told: it would cut off what is over it.
+    calls = [
+        stubs.reservations.GetAvailability.future(
+            pb.GetAvailabilityRequest(skus=["A"]), timeout=3 * SECONDS
+        )
+        for _ in range(5_000)
+    ]
+    assert all(call.result().availabilities for call in calls)

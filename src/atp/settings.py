@@ -156,15 +156,25 @@ SETTINGS: Mapping[str, Setting] = _table(
         "server.calls_max",
         "integer",
         10_000,
-        "Calls open at once on each plane; over it a call is refused as OVERLOADED.",
+        "Calls open at once on each plane; over it a call is refused as OVERLOADED, or, while as"
+        " many wait in gRPC's own queue, as CANCELLED. A refused call was not judged.",
+        1,
+        1_000_000,
+    ),
+    Setting(
+        "server.connections_max",
+        "integer",
+        10_000,
+        "Connections open at once on each plane; over it new ones are closed.",
         1,
         1_000_000,
     ),
     Setting(
         "server.streams_max",
         "integer",
-        1_000,
-        "Calls open at once on one connection; a client queues what is over it.",
+        10_000,
+        "Calls open at once on one connection; a client queues what is over it, or is told"
+        " UNAVAILABLE.",
         1,
         1_000_000,
     ),

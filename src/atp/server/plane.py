@@ -96,4 +96,9 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", settings.integer("server.message_bytes_max")),
         ("grpc.max_concurrent_streams", settings.integer("server.streams_max")),
+        ("grpc.max_allowed_incoming_connections", settings.integer("server.connections_max")),
+        # gRPC's own queue of calls that Python has not taken yet. It can't tell why it refuses: the
+        # caller sees CANCELLED. So it starts no earlier than it must, and all at once.
+        ("grpc.server.max_pending_requests", settings.integer("server.calls_max")),
+        ("grpc.server.max_pending_requests_hard_limit", settings.integer("server.calls_max")),
     ]
