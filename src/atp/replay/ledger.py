@@ -44,6 +44,11 @@ class Hold:
     quantities: tuple[int, ...]
     state: ReservationState = ReservationState.HELD
 
+    def size(self) -> tuple[int, int]:
+        """The order's lines, as in the data, that were granted in full or in part, and the units."""
+        granted = set(self.skus)
+        return sum(sku in granted for sku in self.order.skus), sum(self.quantities)
+
 
 class Change(NamedTuple):
     """One answered change. `sequence` is 0 for expiry, `time_ns` (the engine's) 0 if untold."""

@@ -175,7 +175,7 @@ class Sale:
     def _count_end(self, hold: Hold) -> None:
         """Count a hold's units where the ledger has put them."""
         score, state = self._score, hold.state
-        amount = len(hold.skus), sum(hold.quantities)
+        amount = hold.size()
         if state is ReservationState.COMMITTED:
             score.sold = score.sold.plus(*amount)
         elif state is ReservationState.RELEASED:

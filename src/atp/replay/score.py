@@ -96,11 +96,9 @@ class Score:
         lines, units = len(order.skus), sum(order.quantities)
         self.asked = self.asked.plus(lines, units)
         if hold is not None:
-            granted = sum(hold.quantities)
+            self.granted = self.granted.plus(*hold.size())
             if answers.is_partial(reply):
-                lines = len(hold.skus)
-                self.granted_partially = self.granted_partially.plus(lines, granted)
-            self.granted = self.granted.plus(lines, granted)
+                self.granted_partially = self.granted_partially.plus(*hold.size())
             return
         outcome = answers.reserve_outcome(reply)
         self.refused[outcome] = self.refused.get(outcome, NOTHING).plus(lines, units)
