@@ -49,7 +49,7 @@ def core() -> Extension:
     sanitizers = SANITIZERS[os.environ.get("ATP_SANITIZE", "")]
     flags = ["-std=c++20", "-Wall", "-Wextra", "-Wno-unused-parameter", "-g1"]
     flags += ["-Wno-unused-function", "-Wno-missing-field-initializers", "-Wno-cpp"]
-    flags += ["-Wno-sign-compare", "-Wno-ignored-qualifiers"]
+    flags += ["-Wno-sign-compare", "-Wno-array-bounds", "-Wno-ignored-qualifiers"]
     flags += ["-O0", "-DATP_DEBUG"] if debug else ["-O3", "-DNDEBUG"]
     flags += [f"-fsanitize={name}" for name in sanitizers]
     if sanitizers:

@@ -5,6 +5,7 @@
 #   ending, sweep                   giving units back, by request and by the clock
 #   basket, judge, reserve          where a reserve is decided
 #   change, supply                  commit, release, extend; stock from outside
+#   ahead                           fetching into the cache what a batch will need
 #   events                          what happened, for whoever remembers it
 #   read, check, digest             copies, recounts, a hash of the whole
 # `Engine` is its face in Python: it checks that a command is well-formed, lets go of the GIL, and shapes the
@@ -19,6 +20,7 @@ from libcpp.vector cimport vector
 
 from atp.engine cimport layout as L
 from atp.engine cimport limits as bounds
+from atp.engine.ahead cimport LINES_AHEAD, fetch_for_change, fetch_for_reserve
 from atp.engine.caps cimport CapRefusal, move_window
 from atp.engine.change cimport COMMIT, EXTEND, RELEASE, ChangeAnswer, ChangeCommand, change
 from atp.engine.check cimport Recount, recount

@@ -12,10 +12,15 @@ OUTCOME_DTYPE = np.dtype([
     ("sequence", "i8"), ("key", "V16"),
 ], align=True)
 
+cdef extern from "<endian.h>" nogil:
+    uint64_t be64toh(uint64_t number) noexcept
+    uint64_t htobe64(uint64_t number) noexcept
+
 cdef enum:
     KIND_RESERVE = 1
     KIND_EXTEND = 4
     FLAG_PARTIAL = 1
+    ROWS_AHEAD = 4  # commands fetched ahead
 
 # Where a field is in a row, and how wide it is.
 cdef struct Column:
@@ -99,31 +104,27 @@ cdef inline int64_t number_at(const char* row, Column column) noexcept nogil:
 
 cdef inline Key key_at(const uint8_t* bytes) noexcept nogil:
     # The 16 bytes that the reservation's id shows in hexadecimal.
+    cdef uint64_t[2] halves
     cdef Key key
-    cdef int i
-    key.high = 0
-    key.low = 0
-    for i in range(8):
-        key.high = (key.high << 8) | bytes[i]
-        key.low = (key.low << 8) | bytes[8 + i]
+    memcpy(halves, bytes, 16)
+    key.high = be64toh(halves[0])
+    key.low = be64toh(halves[1])
     return key
 
 
 cdef inline void write_key(uint8_t* bytes, const Key* key) noexcept nogil:
-    cdef int i
-    for i in range(8):
-        bytes[i] = <uint8_t>(key.high >> (56 - 8 * i))
-        bytes[8 + i] = <uint8_t>(key.low >> (56 - 8 * i))
+    cdef uint64_t[2] halves
+    halves[0] = htobe64(key.high)
+    halves[1] = htobe64(key.low)
+    memcpy(bytes, halves, 16)
 
 
 cdef inline uint32_t address_at(const char* row, Column column, uint8_t* into) noexcept nogil:
     # 16 bytes, IPv4 mapped; all zero: none.
-    cdef int i
-    cdef bint none = True
-    memcpy(into, row + column.at, 16)
-    for i in range(16):
-        none = none and into[i] == 0
-    return 0 if none else plain_address(into, 16)
+    cdef uint64_t[2] halves
+    memcpy(halves, row + column.at, 16)
+    memcpy(into, halves, 16)
+    return plain_address(into, 16) if halves[0] or halves[1] else 0
 
 
 cdef Py_ssize_t first_bad_command(const Bulk* bulk, int* problem) noexcept nogil:
@@ -179,10 +180,9 @@ BULK_PROBLEMS = {
 }
 
 
-cdef void judge_row(
-    L.Engine* engine, const Bulk* bulk, const char* row, LineAsk* asks, int64_t now, char* into
-) noexcept nogil:
-    cdef uint32_t count = <uint32_t>number_at(row, bulk.line_count)
+cdef inline uint32_t lines_at(const Bulk* bulk, const char* row, LineAsk* asks, uint32_t most) noexcept nogil:
+    # Reads a command's lines, at most so many; returns how many.
+    cdef uint32_t count = min(<uint32_t>number_at(row, bulk.line_count), most)
     cdef int64_t first = number_at(row, bulk.first_line)
     cdef const char* line
     cdef uint32_t i
@@ -190,10 +190,36 @@ cdef void judge_row(
         line = bulk.lines.data + (first + i) * bulk.lines.stride
         asks[i].sku = text_at(line, bulk.sku, &asks[i].sku_size)
         asks[i].quantity = number_at(line, bulk.quantity)
+    return count
+
+
+cdef void judge_row(
+    L.Engine* engine, const Bulk* bulk, const char* row, LineAsk* asks, int64_t now, char* into
+) noexcept nogil:
+    cdef uint32_t count = lines_at(bulk, row, asks, bounds.BASKET_LINES_MAX)
     if number_at(row, bulk.kind) == KIND_RESERVE:
         reserve_row(engine, bulk, row, asks, count, now, into)
     else:
         change_row(engine, bulk, row, asks, count, now, into)
+
+
+cdef void fetch_row(L.Engine* engine, const Bulk* bulk, const char* row) noexcept nogil:
+    # Brings into the cache what a command that is soon to be judged will look up.
+    cdef LineAsk[LINES_AHEAD] asks
+    cdef ReserveCommand command
+    cdef uint8_t[16] address
+    cdef Key key
+    if number_at(row, bulk.kind) == KIND_RESERVE:
+        command.lines = asks
+        command.line_count = lines_at(bulk, row, asks, LINES_AHEAD)
+        command.request_id = text_at(row, bulk.request_id, &command.request_id_size)
+        command.caller.customer = text_at(row, bulk.customer_id, &command.caller.customer_size)
+        command.caller.address = address
+        command.caller.address_size = address_at(row, bulk.client_ip, address)
+        fetch_for_reserve(engine, &command)
+    else:
+        key = key_at(<const uint8_t*>row + bulk.key.at)
+        fetch_for_change(engine, &key)
 
 
 cdef struct Outcome:  # a row of OUTCOME_DTYPE
@@ -288,6 +314,8 @@ cdef object execute_all(L.Engine* engine, commands, lines, int64_t now):
         raise MemoryError("no memory for the lines of a basket")
     with nogil:
         for i in range(bulk.commands.count):
+            if i + ROWS_AHEAD < bulk.commands.count:
+                fetch_row(engine, &bulk, bulk.commands.data + (i + ROWS_AHEAD) * bulk.commands.stride)
             judge_row(engine, &bulk, bulk.commands.data + i * bulk.commands.stride, asks, now,
                       outcomes.data + i * outcomes.stride)
     free(asks)

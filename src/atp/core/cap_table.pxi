@@ -182,11 +182,16 @@ cdef int build_plan(L.CapTable* table, list caps, L.CapPlan* plan) except -1:
     cdef uint32_t i
     cdef L.Rule* rule
     pairs = set()
+    plan.hint_count = 0
     plan.counts_addresses = 0
     plan.counts_customers = 0
     plan.everyone_shards = 0
     for i in range(<uint32_t>table.rules.size()):
         rule = &table.rules[i]
+        if (not rule.has_skus and not rule.per_sku and plan.hint_count < 4
+                and rule.subject in (SUBJECT_IP, SUBJECT_CUSTOMER)):
+            plan.hints[plan.hint_count] = <int64_t>rule.uid * 8 + rule.subject
+            plan.hint_count += 1
         if rule.subject == SUBJECT_IP:
             plan.counts_addresses = 1
         elif rule.subject == SUBJECT_CUSTOMER:
@@ -212,6 +217,9 @@ cdef void install_plan(L.Engine* engine, const L.CapPlan* plan) noexcept nogil:
     for i in range(bounds.SUBNET_PREFIXES_MAX):
         store(&engine.plan.subnets[i], plan.subnets[i])
     store(&engine.plan.subnet_count, plan.subnet_count)
+    for i in range(4):
+        store(&engine.plan.hints[i], plan.hints[i])
+    store(&engine.plan.hint_count, plan.hint_count)
     store(&engine.plan.generation, engine.plan.generation + 1)
 
 

@@ -21,7 +21,7 @@ cdef void housekeep_counters(L.Engine* engine, L.Shard* shard, int64_t now) noex
     cdef vector[uint32_t] places
     cdef L.Counter* counter
     cdef const L.Rule* rule
-    cdef uint8_t* identity
+    cdef uint8_t* subject
     cdef size_t i
     if not shard.counters.places(places):
         return
@@ -33,9 +33,9 @@ cdef void housekeep_counters(L.Engine* engine, L.Shard* shard, int64_t now) noex
                 continue
             move_window(engine, counter, rule.step, rule.window, now)
         if rule == NULL or counter.units == 0:
-            identity = <uint8_t*>counter + L.COUNTER_IDENTITY_AT
-            drop_counter(engine, shard, counter, hash64(
-                identity, L.COUNTER_SUBJECT_AT - L.COUNTER_IDENTITY_AT + counter.subject_size))
+            subject = <uint8_t*>counter + L.COUNTER_SUBJECT_AT
+            drop_counter(engine, shard, counter, L.counter_hash(
+                counter.cap_uid, counter.sku, hash64(subject, counter.subject_size)))
 
 
 cdef int64_t sweep_all(L.Engine* engine, int64_t now) noexcept nogil:
@@ -44,8 +44,8 @@ cdef int64_t sweep_all(L.Engine* engine, int64_t now) noexcept nogil:
     cdef uint64_t mask
     cdef int64_t time
     cdef uint32_t i, kept
-    raise_to(&engine.shared.time, now)
-    time = load(&engine.shared.time)
+    raise_to(&engine.time, now)
+    time = load(&engine.time)
     expired = expire_due(engine, time)
     for i in range(bounds.SHARDS):
         mask = <uint64_t>1 << i
@@ -66,6 +66,7 @@ cdef int64_t sweep_all(L.Engine* engine, int64_t now) noexcept nogil:
 cdef struct Totals:
     int64_t ended
     int64_t receipts
+    int64_t live
     int64_t bytes
 
 
@@ -75,12 +76,14 @@ cdef Totals totals_of(L.Engine* engine) noexcept nogil:
     cdef uint32_t i
     totals.ended = 0
     totals.receipts = 0
+    totals.live = 0
     totals.bytes = 0
     for i in range(bounds.SHARDS):
         shard = engine.shard(i)
         lock(engine, <uint64_t>1 << i)
         totals.receipts += shard.receipt_count
         totals.ended += shard.ended_count - shard.receipt_count
+        totals.live += shard.live_holds
         totals.bytes += shard.used_bytes + <int64_t>(
             shard.skus.bytes() + shard.records.bytes() + shard.counters.bytes())
         unlock(engine, <uint64_t>1 << i)
@@ -92,8 +95,8 @@ cdef object engine_status(L.Engine* engine):
     with nogil:
         totals = totals_of(engine)
     return words.EngineStatus(
-        load(&engine.shared.sequence), load(&engine.shared.time), load(&engine.shared.skus),
-        load(&engine.shared.live_holds), totals.ended, totals.receipts,
+        load(&engine.shared.sequence), load(&engine.time), load(&engine.shared.skus),
+        totals.live, totals.ended, totals.receipts,
         load(&engine.shared.counters), engine.caps.rules.size(), totals.bytes)
 
 

@@ -4,7 +4,7 @@
 from libc.stdint cimport uint32_t
 
 from atp.engine.layout cimport GRANULE, PLACE_BITS, PLACE_MASK, Ref, Shard
-from atp.engine.native cimport check, count_leading_zeros, open_pages, poison, unpoison
+from atp.engine.native cimport check, count_leading_zeros, open_pages, poison, prefetch_to_write, unpoison
 
 cdef enum:
     EXACT_CLASSES = 64  # sizes of 1 to 64 granules
@@ -58,6 +58,18 @@ cdef inline Ref allocate(Shard* shard, size_t bytes) noexcept nogil:
         shard.next_place += granules
     shard.used_bytes += granules * GRANULE
     return ref
+
+
+cdef inline void fetch_free_block(Shard* shard, size_t bytes) noexcept nogil:
+    # Fetches the block that `allocate` will give next.
+    cdef uint32_t granules
+    cdef Ref ref = shard.free_blocks[size_class(bytes, &granules)]
+    cdef char* block
+    if not ref:
+        ref = shard.next_place
+    block = shard.base + <size_t>(ref & PLACE_MASK) * GRANULE
+    prefetch_to_write(block)
+    prefetch_to_write(block + 64)
 
 
 cdef inline void release_block(Shard* shard, Ref ref, size_t bytes) noexcept nogil:

@@ -6,7 +6,7 @@ from libcpp.vector cimport vector
 
 from atp.engine.layout cimport (
     CapTable, Counter, Engine, NO_LIMIT, PLACE_BITS, Probe, Ref, Rule, Window, WindowEntry, at,
-    mask_address,
+    counter_hash, mask_address,
 )
 from atp.engine.limits cimport CAP_REFUSALS_MAX
 from atp.engine.locks cimport mask_of_hash
@@ -68,7 +68,7 @@ cdef inline bint set_subject(Tally* tally, const Rule* rule, const Caller* calle
             return False
         tally.subject_size = <uint8_t>caller.customer_size
         memcpy(tally.subject, caller.customer, caller.customer_size)
-        tally.shard = <uint32_t>(caller.customer_hash >> 58)
+        tally.subject_hash = caller.customer_hash
         tally.limit = CapTable.limit_of(rule[0], tally.subject, tally.subject_size, False, 0)
     elif rule.subject == SUBJECT_IP or rule.subject == SUBJECT_SUBNET:
         if not caller.address_size:
@@ -76,16 +76,25 @@ cdef inline bint set_subject(Tally* tally, const Rule* rule, const Caller* calle
         tally.subject_size = <uint8_t>caller.address_size
         memcpy(tally.subject, caller.address, caller.address_size)
         prefix = caller.address_size * 8
-        tally.shard = <uint32_t>(caller.address_hash >> 58)
+        tally.subject_hash = caller.address_hash
         if rule.subject == SUBJECT_SUBNET:
             prefix = rule.prefix4 if caller.address_size == 4 else rule.prefix6
             mask_address(tally.subject, tally.subject_size, prefix)
-            tally.shard = <uint32_t>(hash64(tally.subject, tally.subject_size) >> 58)
+            tally.subject_hash = hash64(tally.subject, tally.subject_size)
         tally.limit = CapTable.limit_of(rule[0], tally.subject, tally.subject_size, True, prefix)
     else:
         tally.limit = rule.limit
-        tally.shard = rule.home_shard
+        tally.subject_hash = hash64(tally.subject, 0)
     return True
+
+
+cdef inline void aim(Tally* tally, const Rule* rule, Ref sku) noexcept nogil:
+    # Where the counter of a tally is, or would be; its subject is set.
+    if rule.subject == SUBJECT_EVERYONE:
+        tally.shard = sku >> PLACE_BITS if rule.per_sku else rule.home_shard
+    else:
+        tally.shard = <uint32_t>(tally.subject_hash >> 58)
+    tally.hash = counter_hash(rule.uid, sku if rule.per_sku else 0, tally.subject_hash)
 
 
 cdef inline uint32_t write_identity(
@@ -132,19 +141,16 @@ cdef inline void move_window(
         memmove(entries, entries + passed, window.count * sizeof(WindowEntry))
 
 
-cdef inline void find_counter(
+cdef inline void read_counter(
     Engine* engine, Tally* tally, const Rule* rule, Ref sku, int64_t now
 ) noexcept nogil:
-    # Fills in the counter of a tally whose subject is set, and what it counts now.
+    # Fills in the counter that a tally is aimed at, and what it counts now.
     cdef uint8_t identity[IDENTITY_BYTES_MOST]
     cdef Probe probe
     cdef uint32_t place
-    if rule.per_sku and rule.subject == SUBJECT_EVERYONE:
-        tally.shard = sku >> PLACE_BITS
     probe.data = identity
     probe.size = write_identity(identity, rule, tally, sku)
-    probe.hash = hash64(identity, probe.size)
-    tally.hash = probe.hash
+    probe.hash = tally.hash
     tally.counter = NULL
     tally.in_force = 0
     place = engine.shard(tally.shard).counters.find(probe)
@@ -153,6 +159,13 @@ cdef inline void find_counter(
         if rule.window:
             move_window(engine, tally.counter, rule.step, rule.window, now)
         tally.in_force = tally.counter.units
+
+
+cdef inline void find_counter(
+    Engine* engine, Tally* tally, const Rule* rule, Ref sku, int64_t now
+) noexcept nogil:
+    aim(tally, rule, sku)
+    read_counter(engine, tally, rule, sku, now)
 
 
 cdef inline const vector[uint32_t]* rules_by_sku(
@@ -178,7 +191,7 @@ cdef inline uint32_t rule_number(
 
 cdef inline bint add_line(
     Engine* engine, Scratch* scratch, uint32_t line_number, uint32_t rule_number,
-    const Caller* caller, int64_t now
+    const Caller* caller
 ) noexcept nogil:
     # One line under one rule: finds the tally it belongs to, or begins one. False when memory is short.
     cdef const Rule* rule = &engine.caps.rules[rule_number]
@@ -203,15 +216,16 @@ cdef inline bint add_line(
     tally.counter = NULL
     tally.in_force = 0
     if rule.subject != SUBJECT_RESERVATION:
-        find_counter(engine, tally, rule, line.ref, now)
+        aim(tally, rule, line.ref)
+        engine.shard(tally.shard).counters.fetch_block(tally.hash, engine.shard(tally.shard).base)
     return add_claim(scratch, scratch.tally_count - 1)
 
 
 cdef inline bint collect(
-    Engine* engine, Scratch* scratch, const Caller* caller, int64_t now
+    Engine* engine, Scratch* scratch, const Caller* caller
 ) noexcept nogil:
-    # Fills tallies and claims for the scratch's lines. Unknown SKUs concern no cap. False when memory is
-    # short.
+    # Fills tallies and claims for the scratch's lines, and sends for the counters. Unknown SKUs concern no
+    # cap. False when memory is short.
     cdef const vector[uint32_t]* by_sku
     cdef JudgedLine* line
     cdef uint32_t number, i
@@ -223,10 +237,22 @@ cdef inline bint collect(
         if line.sku != NULL and engine.caps.rules.size():
             by_sku = rules_by_sku(engine, line.name, line.name_size)
             for i in range(rule_count(engine, by_sku)):
-                if not add_line(engine, scratch, number, rule_number(engine, by_sku, i), caller, now):
+                if not add_line(engine, scratch, number, rule_number(engine, by_sku, i), caller):
                     return False
         line.claims_end = scratch.claim_count
     return True
+
+
+cdef inline void read_counters(Engine* engine, Scratch* scratch, int64_t now) noexcept nogil:
+    # Fills in the counters of the tallies, which `collect` has sent for.
+    cdef Tally* tally
+    cdef const Rule* rule
+    cdef uint32_t i
+    for i in range(scratch.tally_count):
+        tally = &scratch.tallies[i]
+        rule = &engine.caps.rules[tally.rule]
+        if rule.subject != SUBJECT_RESERVATION:
+            read_counter(engine, tally, rule, scratch.lines[tally.line].ref, now)
 
 
 cdef inline bint exceeds(const Tally* tally) noexcept nogil:

@@ -7,7 +7,7 @@ from atp.engine.basket cimport LineTable, add_up, find_line
 from atp.engine.ending cimport caller_of, give_back_line, lines_mask, whole_mask
 from atp.engine.events cimport (
     COMMITTED, EXTENDED, EventFacts, EventField, EventLine, RELEASED, clear_facts, promise_event,
-    record_change,
+    record_change, records,
 )
 from atp.engine.expiry cimport relink_line, unlink_line
 from atp.engine.layout cimport (
@@ -16,7 +16,8 @@ from atp.engine.layout cimport (
 )
 from atp.engine.limits cimport NEVER, TIME_MAX
 from atp.engine.locks cimport lock_more, mask_of_hash, unlock
-from atp.engine.native cimport Key, add, hash128, hash64, load
+from atp.engine.native cimport Key, hash128, hash64, load
+from atp.engine.places cimport give_live_place
 from atp.engine.read cimport View, view_record
 from atp.engine.records cimport (
     Caller, drop_record, file_receipt, find_record, forget_old, is_receipt, make_receipt, mark_ended,
@@ -99,7 +100,7 @@ cdef inline void lock_turn(Turn* turn) noexcept nogil:
             turn.mask = mask
             return
         if lock_more(engine, mask, wanted):
-            turn.now = load(&engine.shared.time)  # others may have used the new shards since
+            turn.now = load(&engine.time)  # others may have used the new shards since
             if load(&engine.due.next) > turn.now:
                 turn.mask = wanted
                 return
@@ -216,14 +217,17 @@ cdef inline bint take_memory_for_change(Turn* turn, EventFacts* facts, EventLine
     # 6. All memory that the change needs; False when it is short, and then nothing was taken.
     cdef const ChangeCommand* command = turn.command
     cdef uint32_t i
-    clear_facts(facts, turn.now)
-    facts.key = &command.key
-    facts.expire_time = turn.expire_time
     turn.receipt = 0
     if command.request_id_size:
         turn.receipt = make_receipt(turn.engine, &turn.request_key)
         if not turn.receipt:
             return False
+    if not records(turn.engine):
+        return True
+    clear_facts(facts, turn.now)
+    facts.key = &command.key
+    facts.expire_time = turn.expire_time
+    if turn.receipt:
         facts.receipt_key = &turn.request_key
         facts.receipt_fingerprint = turn.fingerprint
     if lines != NULL:
@@ -264,7 +268,7 @@ cdef inline void sell_or_give_back(Turn* turn, int64_t sequence) noexcept nogil:
         left += held_of(&own[i])
     record.last_sequence = sequence
     if left == 0:
-        add(&engine.shared.live_holds, -1)
+        give_live_place(engine, engine.shard(record.key.low >> 58))
         mark_ended(engine, record, STATE_COMMITTED if selling else STATE_RELEASED, turn.now)
 
 

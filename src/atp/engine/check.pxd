@@ -30,6 +30,7 @@ cdef struct Recount:
     int64_t counters
     int64_t linked
     int64_t due_lines
+    int64_t told
 
 
 cdef inline void note(vector[uint64_t]& found, int violation, uint32_t ref) noexcept nogil:
@@ -136,10 +137,11 @@ cdef inline void recount(Engine* engine, Recount* count, vector[uint64_t]& found
         recount_skus(engine, engine.shard(i), True, count, found, places)
     for i in range(SHARDS):
         recount_records(engine, engine.shard(i), 1, count, found, places)
-    if (count.skus != engine.shared.skus or count.live != engine.shared.live_holds
-            or count.counters != engine.shared.counters or count.linked != count.due_lines):
+    if (count.skus != engine.shared.skus or count.counters != engine.shared.counters or count.linked != count.due_lines):
         note(found, VIOLATION_TOTALS, 0)
     for i in range(SHARDS):
         count.ended -= engine.shard(i).ended_count
-    if count.ended:
+        count.live -= engine.shard(i).live_holds
+        count.told += engine.shard(i).live_told
+    if count.ended or count.live or count.told != engine.shared.live_holds:
         note(found, VIOLATION_TOTALS, 0)

@@ -14,7 +14,8 @@ from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, Record, Rule, Sku, address_of, address_size, customer_of, held_of,
     lines_of, name_of, sku_at,
 )
-from atp.engine.native cimport add, hash64
+from atp.engine.native cimport hash64
+from atp.engine.places cimport give_live_place
 from atp.engine.records cimport Caller, mark_ended
 from atp.engine.scratch cimport Scratch, Tally
 from atp.engine.stock cimport give_back_units
@@ -126,7 +127,7 @@ cdef inline void give_back_all(
         if kind != STATE_EXPIRED:
             lines[i].released += <int>units
     record.last_sequence = sequence
-    add(&engine.shared.live_holds, -1)
+    give_live_place(engine, engine.shard(record.key.low >> 58))
     mark_ended(engine, record, kind, end_time)
 
 

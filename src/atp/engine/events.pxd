@@ -74,6 +74,11 @@ cdef extern from "atp/engine/events.h" namespace "atp" nogil:
     int64_t append(Engine& engine, EventField kind, const EventFacts& facts) noexcept
 
 
+cdef inline bint records(Engine* engine) noexcept nogil:
+    # Is there anyone to tell? If not, an event's facts need not be gathered.
+    return engine.settings.record_events
+
+
 cdef inline void clear_facts(EventFacts* facts, int64_t time) noexcept nogil:
     memset(facts, 0, sizeof(EventFacts))
     facts.time = time
@@ -81,12 +86,11 @@ cdef inline void clear_facts(EventFacts* facts, int64_t time) noexcept nogil:
 
 cdef inline bint promise_event(Engine* engine, const EventFacts* facts) noexcept nogil:
     # False when memory is short. Without a recorder there is nothing to promise.
-    return (not engine.settings.record_events
-            or promise(engine.tail, event_bytes_most(facts[0])))
+    return not records(engine) or promise(engine.tail, event_bytes_most(facts[0]))
 
 
 cdef inline void unpromise_event(Engine* engine, const EventFacts* facts) noexcept nogil:
-    if engine.settings.record_events:
+    if records(engine):
         unpromise(engine.tail, event_bytes_most(facts[0]))
 
 

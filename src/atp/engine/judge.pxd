@@ -5,10 +5,11 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from libcpp cimport bool as cbool
 
+from atp.engine.arena cimport fetch_free_block
 from atp.engine.basket cimport LineTable, find_line
 from atp.engine.caps cimport (
-    CapRefusal, collect, count_granted, judge_whole, list_refusals, note_statistics, subjects_mask,
-    trim,
+    CapRefusal, collect, count_granted, judge_whole, list_refusals, note_statistics, read_counters,
+    subjects_mask, trim,
 )
 from atp.engine.ending cimport take_as_free, whole_mask
 from atp.engine.layout cimport (
@@ -24,6 +25,9 @@ from atp.engine.scratch cimport JudgedLine, LineAsk, Scratch
 from atp.engine.stock cimport find_sku
 from atp.engine.sweep cimport enter
 from atp.engine.words cimport *
+
+cdef enum:
+    SEND_FOR_MOST = 32  # blocks fetched ahead; more would push each other out
 
 # A reserve as asked. Its fields are within the bounds of limits.pxd: whoever fills it has checked.
 cdef struct ReserveCommand:
@@ -109,6 +113,17 @@ cdef inline bint find_replaced(Case* case) noexcept nogil:
     return case.replaced != 0 and kind_of(record_at(case.engine, case.replaced)) == STATE_HELD
 
 
+cdef inline void send_for_blocks(Case* case) noexcept nogil:
+    # Fetches into the cache what will be read next, all at once instead of one after another.
+    cdef Shard* shard
+    cdef uint32_t i
+    for i in range(min(case.scratch.line_count, <uint32_t>SEND_FOR_MOST)):
+        shard = case.engine.shard(case.scratch.lines[i].hash >> 58)
+        shard.skus.fetch_block(case.scratch.lines[i].hash, shard.base)
+    fetch_free_block(case.shard, sizeof(Record) + case.scratch.line_count * sizeof(Line)
+                     + case.caller.address_size + case.caller.customer_size)
+
+
 cdef inline void lock_all(Case* case) noexcept nogil:
     # Locks what the command concerns, by the caps as they are once it is locked.
     cdef Engine* engine = case.engine
@@ -127,6 +142,7 @@ cdef inline void lock_all(Case* case) noexcept nogil:
         if load(&engine.plan.generation) != generation:
             unlock(engine, mask)
             continue
+        send_for_blocks(case)
         # The hold to be replaced may have come into being since its shards were asked for.
         if find_replaced(case) and whole_mask(engine, record_at(engine, case.replaced)) & ~mask:
             unlock(engine, mask)
@@ -193,21 +209,29 @@ cdef inline JudgedLine* find_own_line(Case* case, const Line* own) noexcept nogi
 
 
 cdef inline void look_up_lines(Case* case) noexcept nogil:
+    # Which SKUs there are; what each has is sent for, and read when the caps have been looked up too.
+    cdef JudgedLine* line
+    cdef uint32_t i
+    for i in range(case.scratch.line_count):
+        line = &case.scratch.lines[i]
+        line.ref = find_sku(case.engine.shard(line.hash >> 58), line.name, line.name_size, line.hash)
+        if line.ref:
+            line.sku = sku_at(case.engine, line.ref)
+
+
+cdef inline void read_lines(Case* case) noexcept nogil:
     # What there is of each SKU; a replaced hold's units are free.
-    cdef Engine* engine = case.engine
     cdef JudgedLine* line
     cdef Line* own
     cdef Record* record
-    cdef uint32_t i, number
+    cdef uint32_t i
     for i in range(case.scratch.line_count):
         line = &case.scratch.lines[i]
-        line.ref = find_sku(engine.shard(line.hash >> 58), line.name, line.name_size, line.hash)
         line.available = 0
         line.held = 0
         line.first_expire = NEVER
         line.outcome = LINE_SKU_UNKNOWN
-        if line.ref:
-            line.sku = sku_at(engine, line.ref)
+        if line.sku != NULL:
             line.available = available_of(line.sku)
             line.held = line.sku.held
             line.outcome = LINE_GRANTED
@@ -215,14 +239,14 @@ cdef inline void look_up_lines(Case* case) noexcept nogil:
                 line.first_expire = line.sku.first_expire
     if not case.command.has_replaces:
         return
-    record = record_at(engine, case.replaced)
+    record = record_at(case.engine, case.replaced)
     own = lines_of(record)
     for i in range(record.line_count):
         line = find_own_line(case, &own[i])
         if line != NULL and held_of(&own[i]):
             line.available += held_of(&own[i])
             line.held -= held_of(&own[i])
-            line.first_expire = first_expire_beside(engine, line.sku, &own[i])
+            line.first_expire = first_expire_beside(case.engine, line.sku, &own[i])
 
 
 cdef inline int refusal_of(uint8_t line_outcome) noexcept nogil:
@@ -284,9 +308,11 @@ cdef inline int judge_lines(Case* case) noexcept nogil:
     cdef ReserveAnswer* answer = case.answer
     cdef int outcome
     look_up_lines(case)
-    if not collect(engine, case.scratch, &case.caller, case.now):
+    if not collect(engine, case.scratch, &case.caller):
         answer.limit = LIMIT_MEMORY
         return RESERVE_LIMIT_REACHED
+    read_lines(case)
+    read_counters(engine, case.scratch, case.now)
     if case.command.has_replaces:
         take_as_free(engine, record_at(engine, case.replaced), case.scratch, case.now)
     outcome = judge_partial(case) if case.command.allow_partial else judge_all_or_nothing(case)

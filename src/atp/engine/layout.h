@@ -114,17 +114,47 @@ struct RecordTraits {
                     static_cast<const Key*>(probe.data));
   }
 };
+// Mixes the hash of a subject, which a command computes once, with the cap and the SKU.
+inline std::uint64_t counter_hash(std::uint32_t cap_uid, Ref sku, std::uint64_t subject_hash) {
+  const std::uint64_t parts =
+      (subject_hash ^ (std::uint64_t{cap_uid} << 32 | sku)) * 0x9E3779B97F4A7C15ull;
+  return parts ^ (parts >> 29);
+}
+
 struct CounterTraits {
   static std::size_t size(const char* block) {
     return kCounterSubjectAt - kCounterIdentityAt +
            reinterpret_cast<const Counter*>(block)->subject_size;
   }
   static std::uint64_t hash(const char* block) {
-    return hash64(block + kCounterIdentityAt, size(block));
+    const Counter* counter = reinterpret_cast<const Counter*>(block);
+    return counter_hash(counter->cap_uid, counter->sku,
+                        hash64(block + kCounterSubjectAt, counter->subject_size));
   }
   static bool equal(const char* block, const Probe& probe) {
     return size(block) == probe.size &&
            std::memcmp(block + kCounterIdentityAt, probe.data, probe.size) == 0;
+  }
+};
+
+// Remembers where a table's buckets are, so that one can be fetched into the cache ahead of its use, by
+// whoever holds no lock: a stale place costs nothing.
+template <class T>
+struct KnownPlace {
+  using value_type = T;
+  char** place;
+  explicit KnownPlace(char** known) : place(known) {}
+  template <class U>
+  KnownPlace(const KnownPlace<U>& other) : place(other.place) {}
+  T* allocate(std::size_t count) {
+    T* at = std::allocator<T>().allocate(count);
+    __atomic_store_n(place, reinterpret_cast<char*>(at), __ATOMIC_RELAXED);
+    return at;
+  }
+  void deallocate(T* at, std::size_t count) { std::allocator<T>().deallocate(at, count); }
+  template <class U>
+  bool operator==(const KnownPlace<U>& other) const {
+    return place == other.place;
   }
 };
 
@@ -156,13 +186,46 @@ class Index {
       return (*this)(entry, probe);
     }
   };
-  using Set = tsl::robin_set<std::uint32_t, Hash, Equal>;
+  // Finds the first entry that may be the one, by its tag alone.
+  struct Peek {
+    std::uint64_t hash;
+  };
+  struct EqualOrAlike : Equal {
+    using Equal::operator();
+    bool operator()(std::uint32_t entry, const Peek& peek) const {
+      return entry >> kPlaceBits == tag(peek.hash);
+    }
+    bool operator()(const Peek& peek, std::uint32_t entry) const { return (*this)(entry, peek); }
+  };
+  struct HashOrPeek : Hash {
+    using Hash::operator();
+    std::size_t operator()(const Peek& peek) const { return peek.hash; }
+  };
+  using Set = tsl::robin_set<std::uint32_t, HashOrPeek, EqualOrAlike, KnownPlace<std::uint32_t>>;
   static constexpr float kLoadMost = 0.9f;
+  static constexpr std::size_t kBucketBytes = 8;
+  char* buckets_ = nullptr;
+  std::size_t last_bucket_ = 0;
   Set set_;
 
  public:
-  explicit Index(const char* base) : set_(0, Hash{base}, Equal{base}) {
+  explicit Index(const char* base)
+      : set_(0, HashOrPeek{{base}}, EqualOrAlike{{base}}, KnownPlace<std::uint32_t>(&buckets_)) {
     set_.max_load_factor(kLoadMost);
+  }
+  // Fetches the bucket of a hash; needs no lock.
+  void fetch_bucket(std::uint64_t hash) const {
+    const char* buckets = __atomic_load_n(&buckets_, __ATOMIC_RELAXED);
+    const std::size_t last = __atomic_load_n(&last_bucket_, __ATOMIC_RELAXED);
+    __builtin_prefetch(buckets + (hash & last) * kBucketBytes);
+  }
+  // Fetches the block that a look-up of this hash will read; the shard is locked.
+  void fetch_block(std::uint64_t hash, const char* base) const {
+    const auto alike = set_.find(Peek{hash}, hash);
+    if (alike == set_.end()) return;
+    const char* block = base + std::size_t{*alike & kPlaceMask} * kGranule;
+    __builtin_prefetch(block, 1);
+    __builtin_prefetch(block + 64, 1);
   }
   // The block's place, or 0.
   std::uint32_t find(const Probe& probe) const {
@@ -177,6 +240,7 @@ class Index {
       std::size_t buckets = set_.bucket_count() < 8 ? 16 : set_.bucket_count() * 2;
       while (kLoadMost * static_cast<float>(buckets) <= wanted) buckets *= 2;
       set_.rehash(buckets);
+      __atomic_store_n(&last_bucket_, set_.bucket_count() - 1, __ATOMIC_RELAXED);
       return true;
     } catch (...) {
       return false;
@@ -189,7 +253,7 @@ class Index {
     set_.erase(place | tag(hash) << kPlaceBits, hash);
   }
   std::size_t size() const { return set_.size(); }
-  std::size_t bytes() const { return set_.bucket_count() * sizeof(std::uint32_t) * 2; }
+  std::size_t bytes() const { return set_.bucket_count() * kBucketBytes; }
   // All places, in no order, for recounts and housekeeping. False when memory is short.
   bool places(std::vector<std::uint32_t>& into) const noexcept {
     try {
@@ -218,6 +282,9 @@ struct alignas(64) Shard {
   Ref ended_last = 0;
   std::uint32_t ended_count = 0;
   std::uint32_t receipt_count = 0;
+  std::int64_t ended_first_time = INT64_MAX;  // when the oldest of them ended
+  std::int64_t live_holds = 0;                // of this shard's records
+  std::int64_t live_told = 0;                 // of these, what shared.live_holds knows of
   std::int64_t used_bytes = 0;
   Index<SkuTraits> skus;
   Index<RecordTraits> records;

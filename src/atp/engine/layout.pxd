@@ -68,6 +68,8 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         int64_t step
         int64_t units
 
+    uint64_t counter_hash(uint32_t cap_uid, Ref sku, uint64_t subject_hash) noexcept
+
     struct Probe:
         const void* data
         size_t size
@@ -81,6 +83,8 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         size_t size() noexcept
         size_t bytes() noexcept
         bint places(vector[uint32_t]& into) noexcept
+        void fetch_bucket(uint64_t hash) noexcept
+        void fetch_block(uint64_t hash, const char* base) noexcept
 
     cppclass Shard:
         Lock lock
@@ -95,6 +99,9 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         Ref ended_last
         uint32_t ended_count
         uint32_t receipt_count
+        int64_t ended_first_time
+        int64_t live_holds
+        int64_t live_told
         int64_t used_bytes
         Index skus
         Index records
@@ -160,6 +167,8 @@ cdef extern from "atp/engine/caps.h" namespace "atp" nogil:
         int64_t everyone_shards
         int64_t subnet_count
         int64_t* subnets
+        int64_t hint_count
+        int64_t* hints
 
 
 cdef extern from "atp/engine/state.h" namespace "atp" nogil:
@@ -181,7 +190,6 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
 
     struct Shared "decltype(atp::Engine::shared)":
         int64_t sequence
-        int64_t time
         int64_t live_holds
         int64_t counters
         int64_t skus
@@ -197,7 +205,7 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
         Settings settings
         CapTable caps
         uint32_t next_cap_uid
-        Lock caps_lock
+        int64_t time
         Tail tail
         CapPlan plan
         Shared shared

@@ -25,10 +25,9 @@ cdef extern from "atp/engine/native.h" namespace "atp" nogil:
     Key hash128(const void* data, size_t size) noexcept
     bint same_key(const Key* a, const Key* b) noexcept
     bint open_pages(char* at, size_t size) noexcept
+    void prefetch_to_write(const void* at) noexcept
 
 
 cdef extern from * nogil:
     int count_trailing_zeros "__builtin_ctzll" (uint64_t bits) noexcept
     int count_leading_zeros "__builtin_clzll" (uint64_t bits) noexcept
-    void prefetch "__builtin_prefetch" (const void* at) noexcept
-    bint unlikely "__builtin_expect" (bint condition, long expected) noexcept

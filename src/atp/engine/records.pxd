@@ -8,7 +8,7 @@ from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, PLACE_MASK, Probe, Record, Ref, Shard, address_of, address_size,
     customer_of, kind_of, lines_of, record_at, record_bytes, ref_of, set_kind,
 )
-from atp.engine.limits cimport SHARDS
+from atp.engine.limits cimport NEVER, SHARDS
 from atp.engine.native cimport Key, check
 from atp.engine.words cimport RECEIPT_COMMIT, STATE_HELD
 
@@ -39,7 +39,10 @@ cdef inline void forget_first(Engine* engine, Shard* shard) noexcept nogil:
     cdef Ref ref = shard.ended_first
     shard.ended_first = record_at(engine, ref).caps_generation
     shard.ended_count -= 1
-    if not shard.ended_first:
+    shard.ended_first_time = NEVER
+    if shard.ended_first:
+        shard.ended_first_time = record_at(engine, shard.ended_first).expire_time
+    else:
         shard.ended_last = 0
     forget(engine, shard, ref)
 
@@ -51,7 +54,7 @@ cdef inline bint is_over(Engine* engine, const Record* record, int64_t now) noex
 
 cdef inline void forget_old(Engine* engine, Shard* shard, int64_t now, uint32_t most) noexcept nogil:
     # At most `most` of them, so that no command pays for many.
-    while most and shard.ended_first and is_over(engine, record_at(engine, shard.ended_first), now):
+    while most and shard.ended_first and now - shard.ended_first_time >= engine.settings.remember:
         forget_first(engine, shard)
         most -= 1
 
@@ -88,6 +91,7 @@ cdef inline void mark_ended(
         record_at(engine, shard.ended_last).caps_generation = ref
     else:
         shard.ended_first = ref
+        shard.ended_first_time = end_time
     shard.ended_last = ref
     shard.ended_count += 1
     if is_receipt(record):

@@ -18,7 +18,8 @@ from atp.engine.layout cimport (
     Engine, Line, Record, Ref, lines_of, record_at, ref_of, set_kind, shard_of,
 )
 from atp.engine.locks cimport unlock
-from atp.engine.native cimport add, hash128, hash64, load
+from atp.engine.native cimport hash128, hash64, load
+from atp.engine.places cimport give_live_place, take_live_place, tell
 from atp.engine.read cimport View, view_record
 from atp.engine.records cimport drop_record, file_record, forget_old, make_record
 from atp.engine.scratch cimport JudgedLine, Scratch, room_for_lines
@@ -112,13 +113,12 @@ cdef inline int take_place(Case* case, Grant* grant) noexcept nogil:
     cdef Engine* engine = case.engine
     cdef int limit
     cdef bint new = not case.command.has_replaces  # a replacement needs no further place
-    if new and add(&engine.shared.live_holds, 1) > engine.settings.live_holds_max:
-        add(&engine.shared.live_holds, -1)
+    if new and not take_live_place(engine, case.shard):
         return LIMIT_LIVE_HOLDS
     limit = take_memory(case, grant)
     if limit != LIMIT_NONE:
         if new:
-            add(&engine.shared.live_holds, -1)
+            give_live_place(engine, case.shard)
         if grant.event_lines != grant.own_event_lines:
             free(grant.event_lines)
     return limit
@@ -163,7 +163,8 @@ cdef inline void grant_hold(Case* case, Grant* grant) noexcept nogil:
     if case.command.has_replaces:
         give_back_all(engine, record_at(engine, case.replaced), STATE_RELEASED, case.now, case.now,
                       sequence)
-        add(&engine.shared.live_holds, 1)
+        case.shard.live_holds += 1  # the place that the replaced hold gave back
+        tell(engine, case.shard)
     fill_record(case, grant, sequence)
     case.answer.sequence = sequence
     if grant.event_lines != grant.own_event_lines:

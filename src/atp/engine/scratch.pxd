@@ -44,6 +44,7 @@ cdef struct Tally:
     int64_t asked
     int64_t granted
     uint64_t hash  # of the counter's identity
+    uint64_t subject_hash
     uint32_t rule
     uint32_t line  # the first judged line that it concerns
     uint32_t shard

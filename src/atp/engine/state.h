@@ -35,15 +35,16 @@ struct Engine {
   char* region;
   CapTable caps;
   std::uint32_t next_cap_uid = 1;
-  Lock caps_lock;  // one change of caps at a time; taken before any shard
   Tail tail;
-  CapPlan plan;
 
-  // What every change touches, in one cache line.
+  // What every command reads and few change.
+  alignas(64) CapPlan plan;
+  std::int64_t time = 0;
+
+  // What every change touches, in a cache line of its own.
   struct alignas(64) {
     std::int64_t sequence = 0;
-    std::int64_t time = 0;
-    std::int64_t live_holds = 0;
+    std::int64_t live_holds = 0;  // as far as shards have told: see places.pxd
     std::int64_t counters = 0;
     std::int64_t skus = 0;
   } shared;

@@ -87,10 +87,10 @@ cdef inline int64_t expire_due(Engine* engine, int64_t now) noexcept nogil:
 cdef inline int64_t enter(Engine* engine, int64_t now, uint64_t mask) noexcept nogil:
     # Locks the shards and returns the engine's time, by which nothing is due any more.
     cdef int64_t time
-    raise_to(&engine.shared.time, now)
+    raise_to(&engine.time, now)
     while True:
         lock(engine, mask)
-        time = load(&engine.shared.time)
+        time = load(&engine.time)
         if load(&engine.due.next) > time:
             return time
         unlock(engine, mask)
