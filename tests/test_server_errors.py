@@ -252,6 +252,30 @@ def test_a_fault_of_the_server_is_told_without_its_details_and_logged() -> None:
         assert "secret of the engine" in process.stderr()
 
 
+NOT_SWEEPING = """
+from atp.cli import main
+from atp.server import app
+
+def broken_engine(**bounds):
+    engine = real_engine(**bounds)
+    class Broken:
+        def __getattr__(self, name):
+            return getattr(engine, name)
+        def sweep(self, *, now_ns):
+            raise RuntimeError("the sweep is broken")
+    return Broken()
+
+real_engine, app.native_engine = app.native_engine, broken_engine
+main()
+"""
+
+
+def test_a_server_whose_sweep_fails_does_not_serve_on() -> None:
+    with serving(command=NOT_SWEEPING) as process:
+        assert process.wait() == 1
+        assert "RuntimeError: the sweep is broken" in process.stderr()
+
+
 WAITING = """
 import os, pathlib, sys, time
 from atp.cli import main

@@ -10,6 +10,7 @@ import json
 import re
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -313,6 +314,36 @@ def test_a_hold_expires_on_time_and_is_swept() -> None:
         ).reservation
         assert found.state == pb.RESERVATION_STATE_EXPIRED
         assert found.end_time == hold.expire_time
+
+
+CLOCK_SET_FORWARD = """
+import itertools, time
+from atp.cli import main
+from atp.clock import Clock
+from atp.server import app
+
+reads = itertools.count()
+app.Clock = lambda: Clock(lambda: time.time_ns() + (3600 * 10**9 if next(reads) else 0))
+main()
+"""
+
+
+def test_a_system_clock_that_is_set_forward_ends_no_hold_and_is_told() -> None:
+    with (
+        serving(command=CLOCK_SET_FORWARD) as process,
+        channel_to(process.control_plane) as control,
+        channel_to(process.data_plane) as data,
+    ):
+        wait_until(lambda: "clock is 3600.000 s ahead" in process.stderr(), "the drift to be told")
+        stock(control, "A", 1)
+        request = pb.ReserveRequest(request_id="r", lines=[pb.Line(sku="A", quantity=1)])
+        hold = pb_grpc.ReservationServiceStub(data).Reserve(request, timeout=SECONDS).reservation
+        assert abs(hold.create_time.ToNanoseconds() - time.time_ns()) < 60 * 10**9
+        status = maintenance_grpc.MaintenanceServiceStub(control).GetStatus(
+            maintenance_pb.GetStatusRequest(), timeout=SECONDS
+        )
+        assert 3590 < status.clock_drift.ToSeconds() <= 3600
+        assert process.stderr().count("clock is") == 1
 
 
 def test_the_log_can_be_json(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 EngineFactory = Callable[..., "Engine"]
 SECOND = 1_000_000_000
+DRIFT_NS = SECOND
+"""A step of the system's clock that operators should hear of."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -155,8 +157,16 @@ class App:
     async def _sweep(self) -> None:
         """Clears what has expired, and keeps the clock, for ever."""
         loop = asyncio.get_running_loop()
+        drifted = False
         while True:
-            self._clock.follow()
+            drift_ns = self._clock.follow()
+            if drifted != (abs(drift_ns) > DRIFT_NS):
+                drifted = not drifted
+                _LOG.warning(
+                    "the system's clock is %.3f s ahead of the server's, which %s",
+                    drift_ns / SECOND,
+                    "follows it slowly, by 0.5 ms a second" if drifted else "has caught up",
+                )
             await loop.run_in_executor(
                 self._executor, partial(self._engine.sweep, now_ns=self._clock.now_ns())
             )
