@@ -147,7 +147,7 @@ _OVERRIDE_KEYS = ("subject", "limit_quantity")
 def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], at: str) -> None:
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise _Wrong(f"{at}{key}", f"no such key; {hint}")
 

@@ -110,6 +110,7 @@ class _Reader:
         self.problem_count = 0
         self._layout: _Layout | None = None
         self._lines_by_sku: dict[str, int] = {}
+        self._unreadable = False
 
     def problem(self, line: int, reason: str) -> None:
         self.problem_count += 1
@@ -117,12 +118,17 @@ class _Reader:
             self.problems.append(Problem(line, reason))
 
     def take(self, number: int, line: bytes) -> None:
+        if self._unreadable:
+            return
         try:
             text = _text(line, first=number == 1)
             if not text.strip():
                 return
             if self._layout is None:
+                # Without its columns no further line can be told right from wrong.
+                self._unreadable = True
                 self._layout = _layout(text)
+                self._unreadable = False
                 if self._layout.has_header:
                     return
             entry = _entry(text, self._layout)

@@ -97,9 +97,14 @@ def _show_plain(columns: Sequence[str], rows: list[list[Cell]], title: str, head
     if title:
         click.echo(f"\n{title}")
     if header:
-        click.echo(_plain_line(names, widths, [False] * len(names)))
+        click.echo(_plain_line(names, widths, _numeric(columns, rows)))
     for row, text in zip(rows, texts, strict=True):
         click.echo(_plain_line(text, widths, [isinstance(cell, int) for cell in row]))
+
+
+def _numeric(columns: Sequence[str], rows: list[list[Cell]]) -> list[bool]:
+    """For each column, whether it has numbers."""
+    return [any(isinstance(row[index], int) for row in rows) for index in range(len(columns))]
 
 
 def _plain_line(texts: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
@@ -126,8 +131,7 @@ def _show_rich(columns: Sequence[str], rows: list[list[Cell]], title: str, heade
         show_header=header,
         pad_edge=False,
     )
-    for index, name in enumerate(columns):
-        numeric = any(isinstance(row[index], int) for row in rows)
+    for name, numeric in zip(columns, _numeric(columns, rows), strict=True):
         # A name must stay whole to be copied: it folds into the next line rather than being cut.
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
