@@ -1,8 +1,8 @@
-"""The words of atp in Python: outcomes, replies, caps, and the errors of a call that cannot be judged.
+"""The words of atp in Python: outcomes, replies, caps, and the errors of a call not judged.
 
 Owns the typed shapes that the engine answers with and that every other room passes on. Decides
-nothing, imports nothing of atp. The numbers are those of `proto/atp/v1` and of `engine/words.pxd`; a
-test holds the three together. Times are integers: nanoseconds since the Unix epoch. Quantities are
+nothing, imports nothing of atp. The numbers are those of `proto/atp/v1` and of `engine/words.pxd`;
+a test holds the three together. Times are integers: nanoseconds since the Unix epoch. Quantities are
 whole units.
 """
 
@@ -113,7 +113,7 @@ class ReservationLine(NamedTuple):
 
 
 class Reservation(NamedTuple):
-    """Units set aside together. `expire_time_ns` is None once ended, `end_time_ns` None until then."""
+    """Units set aside together. `expire_time_ns` is None once ended, `end_time_ns` until then."""
 
     reservation_id: str
     state: ReservationState
@@ -127,7 +127,7 @@ class Reservation(NamedTuple):
 
 
 class LineResult(NamedTuple):
-    """What was decided about one SKU of a basket. `first_expire_time_ns` is None when none is held."""
+    """What was decided about one SKU of a basket; `first_expire_time_ns` None: none is held."""
 
     line_index: int
     outcome: LineOutcome
@@ -138,7 +138,7 @@ class LineResult(NamedTuple):
 
 
 class CapRefusal(NamedTuple):
-    """A cap that stood in the way; `subject` and `sku` are empty where the cap does not tell apart."""
+    """A cap that stood in the way; `subject`, `sku` are empty where it does not tell apart."""
 
     cap_id: str
     subject: str
