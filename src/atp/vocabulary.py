@@ -2,8 +2,8 @@
 
 Owns the typed shapes that the engine answers with and that every other room passes on. Decides
 nothing, imports nothing of atp. The numbers are those of `proto/atp/v1` and of `engine/words.pxd`;
-a test holds the three together. Times are integers: nanoseconds since the Unix epoch. Quantities are
-whole units.
+a test holds the three together. Times are integers: nanoseconds since the Unix epoch. Quantities
+are whole units.
 """
 
 from __future__ import annotations
