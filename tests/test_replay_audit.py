@@ -30,9 +30,11 @@ from model import ReferenceEngine
 from replay_cases import sell, small_plan
 
 CAPS = (
-    Cap("customer", CapSubject.CUSTOMER, limit=12, per_sku=True),
+    Cap("customer", CapSubject.CUSTOMER, limit=6, per_sku=True),
     Cap("subnet", CapSubject.SUBNET, limit=90, ipv4_prefix_length=24, ipv6_prefix_length=56),
 )
+CHOICES: dict[str, Any] = {"caps": CAPS, "repeat_share": 0.5, "stock_share": 0.4}
+"""With little in stock some orders are short in every run, and more is oversold than comes back."""
 FAR = 10_000_000
 """Sequences that no honest change of a test reaches."""
 
@@ -317,7 +319,7 @@ UNEXPLAINED = {law_and_lie[0] for law_and_lie in LIES if law_and_lie[1] is Law.C
 
 @pytest.mark.parametrize(("lie", "law"), LIES, ids=lambda word: getattr(word, "name", None))
 def test_a_lie_is_found_and_named(lie: type[Liar], law: Law) -> None:
-    result = sell(lie(), small_plan(), caps=CAPS, repeat_share=0.5)
+    result = sell(lie(), small_plan(), **CHOICES)
     named = {finding.law for finding in result.audit.findings}
     assert law in named, f"found only {result.audit.findings}"
     assert not result.audit.holds
@@ -330,7 +332,7 @@ def test_a_lie_is_found_and_named(lie: type[Liar], law: Law) -> None:
 
 def test_the_same_sale_told_truly_is_clean() -> None:
     """The lies are found for what they are, not for the sale that they are told in."""
-    result = sell(Liar(), small_plan(), caps=CAPS, repeat_share=0.5)
+    result = sell(Liar(), small_plan(), **CHOICES)
     assert result.audit.findings == ()
     assert result.audit.oversold_units == 0
     assert result.audit.unexplained_units == 0
@@ -339,7 +341,8 @@ def test_the_same_sale_told_truly_is_clean() -> None:
     assert result.audit.caps == 2
     score = result.score
     assert min(score.repeats, score.late_commits, score.sold.orders, score.released.orders) > 0
-    assert min(score.returns.done, score.returns.clipped, score.write_offs.done) > 0
+    assert score.returns.units_done > 0
+    assert score.write_offs.lines == 3
     assert set(score.refused) == {"CAP_REACHED", "STOCK_SHORT"}
 
 

@@ -25,7 +25,7 @@ Step = tuple[int, int, ChangeKind, int]
 def changes_of(*steps: Step) -> list[Change]:
     """Changes of one SKU."""
     return [
-        Change(sequence, time_ns, kind, (0,), (units,), None)
+        Change(sequence, time_ns, kind, (0,), (units,), 0, None)
         for sequence, time_ns, kind, units in steps
     ]
 
@@ -74,7 +74,7 @@ def test_the_worst_moment(name: str) -> None:
 
 def test_skus_do_not_mix() -> None:
     """Ten of one SKU are not there for another."""
-    both = Change(1, 1, GRANT, (1, 0), (2, 10), None)
+    both = Change(1, 1, GRANT, (1, 0), (2, 10), 0, None)
     history = history_of([both], OPENING)
     assert history.oversold() == {1: 2}
     assert history.sku.tolist() == [0, 1]
@@ -85,8 +85,8 @@ def test_skus_do_not_mix() -> None:
 def test_sold_out_is_the_first_moment_without_stock() -> None:
     changes = [
         *changes_of((1, 1, GRANT, 10), (2, 7, SELL, 10), (3, 0, ADJUST, 5), (4, 9, GRANT, 5)),
-        Change(5, 9, SELL, (0,), (5,), None),
-        Change(6, 9, GRANT, (1,), (0,), None),
+        Change(5, 9, SELL, (0,), (5,), 0, None),
+        Change(6, 9, GRANT, (1,), (0,), 0, None),
     ]
     history = history_of(changes, OPENING)
     rows = history.sold_out(OPENING)
@@ -112,7 +112,7 @@ def capped(cap: Cap, *steps: tuple[ChangeKind, Hold]) -> list[str]:
     """What a recount of a cap finds, as invoice and SKU."""
     findings = Findings()
     changes = [
-        Change(place + 1, place + 1, kind, held.skus, held.quantities, held)
+        Change(place + 1, place + 1, kind, held.skus, held.quantities, 0, held)
         for place, (kind, held) in enumerate(steps)
     ]
     audit_caps([cap], changes, SKUS, findings)

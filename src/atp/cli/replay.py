@@ -54,7 +54,7 @@ _SALE_OPTIONS: list[Callable[[Any], Any]] = [
                  f"  [default: {ACCESS_LOG_NAME} beside FILE, else made up]"),
     click.option("--stock-share", type=click.FloatRange(0.0, 100.0), default=0.8, show_default=True,
                  help="Units in stock at the start, as a share of all that is asked for."),
-    click.option("--in-flight", type=click.IntRange(1, 10_000), default=32, show_default=True,
+    click.option("--in-flight", type=click.IntRange(1, 10_000), default=16, show_default=True,
                  help="Orders under way at once, each with one call in flight."),
     click.option("--speed", type=_SPEED, default="max", show_default=True,
                  help="As fast as it goes, or the data's time compressed by a factor; at 500000 a"

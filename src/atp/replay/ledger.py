@@ -45,19 +45,23 @@ class Hold:
     state: ReservationState = ReservationState.HELD
 
     def size(self) -> tuple[int, int]:
-        """The order's lines, as in the data, that were granted in full or in part, and the units."""
+        """The order's lines, as in the data, of which something was granted, and the units."""
         granted = set(self.skus)
         return sum(sku in granted for sku in self.order.skus), sum(self.quantities)
 
 
 class Change(NamedTuple):
-    """One answered change. `sequence` is 0 for expiry, `time_ns` (the engine's) 0 if untold."""
+    """One answered change. `sequence` is 0 for expiry, `time_ns` (the engine's) 0 if untold.
+
+    `time_s` is the moment in the data's year of the event that it belongs to.
+    """
 
     sequence: int
     time_ns: int
     kind: ChangeKind
     skus: tuple[int, ...]
     quantities: tuple[int, ...]
+    time_s: int
     hold: Hold | None
 
 
@@ -114,7 +118,7 @@ class Ledger:
             self._claim(reply.sequence, f"stock of {name}")
         return True
 
-    def on_adjust(self, sku: int, delta: int, reply: StockReply, tries: int) -> bool:
+    def on_adjust(self, sku: int, delta: int, time_s: int, reply: StockReply, tries: int) -> bool:
         """Book a correction; False if it was refused."""
         name = self.skus[sku]
         if reply.stock is not None:
@@ -124,7 +128,8 @@ class Ledger:
         answers.check_once(self.findings, reply.repeated, tries, f"correction of {name}")
         self._claim(reply.sequence, f"correction of {name}")
         self.adjusted[sku] += delta
-        self.changes.append(Change(reply.sequence, 0, ChangeKind.ADJUST, (sku,), (delta,), None))
+        kind = ChangeKind.ADJUST
+        self.changes.append(Change(reply.sequence, 0, kind, (sku,), (delta,), time_s, None))
         return True
 
     def on_reserve(
@@ -246,7 +251,9 @@ class Ledger:
         hold.state = _STATE_AFTER[kind]
         if kind is not ChangeKind.EXPIRE:
             self._claim(sequence, f"{kind.name.lower()} of order {hold.order.invoice}")
-        self.changes.append(Change(sequence, time_ns, kind, hold.skus, hold.quantities, hold))
+        time_s = hold.order.time_s
+        change = Change(sequence, time_ns, kind, hold.skus, hold.quantities, time_s, hold)
+        self.changes.append(change)
 
     def _claim(self, sequence: int, what: str) -> None:
         """Every change has a sequence that no other has."""

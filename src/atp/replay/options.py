@@ -31,7 +31,7 @@ class Options:
     run_name: str
     seed: int = 1
     stock_share: float = 0.8
-    in_flight: int = 32
+    in_flight: int = 16
     speed: float | None = None
     abandon_share: float = 0.05
     release_share: float = 0.05

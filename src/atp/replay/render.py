@@ -15,6 +15,7 @@ from rich.text import Text
 from atp.replay.report import Figures
 
 FINDINGS_PRINTED = 20
+FIRST_PRINTED = 5
 
 
 def render(report: Figures, console: Console) -> None:
@@ -37,12 +38,15 @@ def _heading(report: Figures, console: Console) -> None:
     console.print()
     console.print(
         f"[bold]Sale[/] of {data['invoices']:,} invoices, {data['lines']:,} lines, "
-        f"{data['skus']:,} SKUs: {data['source']}"
+        f"{data['skus']:,} SKUs"
     )
+    console.print(_name(f"orders: {data['source']}"))
     console.print(
-        f"stock {options['stock_share']:.0%} of demand, {options['in_flight']} orders in flight, "
-        f"{pace}, seed {options['seed']}, caps: {', '.join(options['caps']) or 'none'}"
+        f"stock: {options['stock_share']:.0%} of demand; {options['in_flight']} orders in flight, "
+        f"{pace}; seed {options['seed']}",
+        highlight=False,
     )
+    console.print(_name(f"caps: {', '.join(options['caps']) or 'none'}"))
     console.print(
         f"[bold]{speed['events_done']:,}[/] of {data['events']:,} events in "
         f"[bold]{speed['sale_s']:.1f} s[/]{early}: {speed['calls_per_s']:,} calls, "
@@ -85,6 +89,8 @@ def _orders(report: Figures) -> Table:
     row("  expired", orders["expired"])
     for outcome, amount in orders["refused"].items():
         row(f"refused: {outcome}", amount, "yellow")
+    for cap_id, count in orders["refused_by_cap"].items():
+        table.add_row(_name(f"  by cap {cap_id}"), f"{count:,}")
     return table
 
 
@@ -114,17 +120,34 @@ def _lines(report: Figures) -> Table:
 def _sold_out(report: Figures) -> Table:
     sold_out = report["sold_out"]
     title = f"Sold out first ({sold_out['skus']:,} of {sold_out['of']:,} SKUs sold out)"
-    table = _table(title, "SKU", ("stock", "sold out after", "in the year at", "units refused"))
-    for entry in sold_out["first"]:
-        table.add_row(
-            # Text, because a SKU may look like markup.
-            Text(entry["sku"]),
-            f"{entry['stock']:,}",
-            f"{entry['after_s']:.2f} s",
-            (entry["date"] or "-").replace("T", " "),
-            f"{entry['units_refused']:,}",
-        )
+    columns = ("stock", "sold out after", "in the year at", "by", "units refused")
+    table = _table(title, "SKU", columns)
+    for entry in sold_out["first"][:FIRST_PRINTED]:
+        table.add_row(*_sold_out_row(entry))
+    table.add_section()
+    large = sold_out["first_of_large_stock"]
+    if large:
+        table.add_row(f"of {sold_out['large_stock']:,} or more in stock:", style="dim")
+    for entry in large:
+        table.add_row(*_sold_out_row(entry))
     return table
+
+
+def _sold_out_row(entry: Figures) -> tuple[Text | str, ...]:
+    return (
+        _name(entry["sku"]),
+        f"{entry['stock']:,}",
+        f"{entry['after_s']:.2f} s",
+        entry["date"].replace("T", " "),
+        entry["by"],
+        f"{entry['units_refused']:,}",
+    )
+
+
+def _name(name: str) -> Text:
+    """A SKU or the like: it may look like markup, and may have characters that move the cursor."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    return Text(shown)
 
 
 def _latency(report: Figures) -> Table:
@@ -155,8 +178,8 @@ def _verdict(report: Figures, console: Console) -> None:
         console.print(f"{name + ':':18} [{style}]{units:,}[/]", highlight=False)
     for finding in audit["first_findings"][:FINDINGS_PRINTED]:
         about = f" {finding['sku']}:" if finding["sku"] else ""
-        text = f"  [{finding['law']}]{about} {finding['text']}"
-        console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+        text = _name(f"  [{finding['law']}]{about} {finding['text']}")
+        console.print(text, style="red", highlight=False, soft_wrap=True)
     if audit["findings"] > FINDINGS_PRINTED:
         console.print(f"  ... and {audit['findings'] - FINDINGS_PRINTED:,} more", style="red")
     if report["laws_held"]:

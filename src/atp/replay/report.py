@@ -17,6 +17,8 @@ from atp.replay.run import Result
 from atp.replay.score import Amount, Corrections, Score
 
 SOLD_OUT_SHOWN: Final = 10
+LARGE_STOCK: Final = 100
+"""Units: SKUs that began with fewer sell out early by nature, and are shown apart."""
 FINDINGS_SHOWN: Final = 50
 
 Figures = dict[str, Any]
@@ -115,21 +117,28 @@ def _sold_out(result: Result) -> Figures:
     rows = history.sold_out(ledger.opening)
     times = history.time_ns[history.time_ns > 0]
     begin_ns = int(times.min()) if len(times) else 0
-    first: list[Figures] = []
-    for row in rows[:SOLD_OUT_SHOWN]:
+
+    def entry(row: int) -> Figures:
         sku = int(history.sku[row])
-        hold = ledger.changes[int(history.change[row])].hold
-        when = None if hold is None else datetime.fromtimestamp(hold.order.time_s, UTC)
-        first.append(
-            {
-                "sku": ledger.skus[sku],
-                "stock": ledger.opening[sku],
-                "after_s": round((int(history.time_ns[row]) - begin_ns) / 1e9, 3),
-                "date": None if when is None else when.strftime("%Y-%m-%dT%H:%M:%S"),
-                "units_refused": result.score.unmet[sku],
-            }
-        )
-    return {"skus": len(rows), "of": sum(stock > 0 for stock in ledger.opening), "first": first}
+        change = ledger.changes[int(history.change[row])]
+        date = datetime.fromtimestamp(change.time_s, UTC)
+        return {
+            "sku": ledger.skus[sku],
+            "stock": ledger.opening[sku],
+            "after_s": round((int(history.time_ns[row]) - begin_ns) / 1e9, 3),
+            "date": date.strftime("%Y-%m-%dT%H:%M:%S"),
+            "by": "sale" if change.hold is not None else "write-off",
+            "units_refused": result.score.unmet[sku],
+        }
+
+    large = [row for row in rows if ledger.opening[history.sku[row]] >= LARGE_STOCK]
+    return {
+        "skus": len(rows),
+        "of": sum(stock > 0 for stock in ledger.opening),
+        "first": [entry(row) for row in rows[:SOLD_OUT_SHOWN]],
+        "large_stock": LARGE_STOCK,
+        "first_of_large_stock": [entry(row) for row in large[:SOLD_OUT_SHOWN]],
+    }
 
 
 def _speed(result: Result) -> Figures:

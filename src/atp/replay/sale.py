@@ -196,44 +196,45 @@ class Sale:
         for sku, quantity, line_id in lines:
             name = f"{self._options.run_name}-{correction.invoice}-{line_id}"
             if correction.is_return:
-                await self._return(correction.customer_id, sku, quantity, name)
+                await self._return(correction, sku, quantity, name)
             else:
-                await self._write_off(sku, quantity, name)
+                await self._write_off(correction, sku, quantity, name)
 
-    async def _return(self, customer_id: str, sku: int, quantity: int, name: str) -> None:
+    async def _return(self, correction: Correction, sku: int, quantity: int, name: str) -> None:
         """Give back what the customer bought in this sale; a shop takes no other goods back."""
         count = self._score.returns
         count.lines += 1
         count.units_asked += quantity
-        units = min(quantity, self._ledger.bought(customer_id, sku))
+        units = min(quantity, self._ledger.bought(correction.customer_id, sku))
         if not units:
             count.skipped += 1
             return
-        reply = await self._adjust(sku, units, StockReason.RETURNED, name)
+        reply = await self._adjust(correction, sku, units, name)
         if reply.outcome is StockOutcome.DONE:
-            self._ledger.give_back(customer_id, sku, units)
+            self._ledger.give_back(correction.customer_id, sku, units)
             count.count_done(units, quantity)
         else:
             count.refused[reply.outcome.name] += 1
 
-    async def _write_off(self, sku: int, quantity: int, name: str) -> None:
+    async def _write_off(self, correction: Correction, sku: int, quantity: int, name: str) -> None:
         """Write goods off; where not so many are there and free, as many as are."""
         count = self._score.write_offs
         count.lines += 1
         count.units_asked += quantity
         units = quantity
-        reply = await self._adjust(sku, -units, StockReason.WRITTEN_OFF, name)
+        reply = await self._adjust(correction, sku, -units, name)
         free = 0 if reply.stock is None else reply.stock.available
         if reply.outcome is StockOutcome.BELOW_HELD and 0 < free < quantity:
             units = free
-            reply = await self._adjust(sku, -units, StockReason.WRITTEN_OFF, f"{name}-clipped")
+            reply = await self._adjust(correction, sku, -units, f"{name}-clipped")
         if reply.outcome is StockOutcome.DONE:
             count.count_done(units, quantity)
         else:
             count.refused[reply.outcome.name] += 1
 
-    async def _adjust(self, sku: int, delta: int, reason: StockReason, name: str) -> StockReply:
+    async def _adjust(self, event: Correction, sku: int, delta: int, name: str) -> StockReply:
         """Correct the stock of a SKU; `name` is the request id."""
+        reason = StockReason.RETURNED if event.is_return else StockReason.WRITTEN_OFF
         request = stock_pb.AdjustStockRequest(
             request_id=name,
             sku=self._plan.skus[sku],
@@ -242,7 +243,7 @@ class Sale:
         )
         answer, tries = await self._call("AdjustStock", self._control.AdjustStock, request)
         reply = convert.stock_reply(answer)
-        self._ledger.on_adjust(sku, delta, reply, tries)
+        self._ledger.on_adjust(sku, delta, event.time_s, reply, tries)
         return reply
 
     async def _call(self, method: str, send: Callable[..., Any], request: Any) -> tuple[Any, int]:
