@@ -21,7 +21,7 @@ from atp.cli import COMMANDS, main
 from server_process import COMMAND, ServerProcess, clean_environment, serving, wait_until
 
 SECONDS = 60.0
-OF_THEIR_OWN = ("atp serve", "atp replay")
+OF_THEIR_OWN = ("atp serve", "atp replay", "atp demo")
 
 ORDERS = """\
 invoice,stock_code,quantity,invoice_date,customer_id,country

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Entry] = {
     "serve": Entry("atp.cli.serve", "Run a server."),
     "load": Entry("atp.cli.load", "Load stock from a CSV file."),
     "replay": Entry("atp.cli.replay", "Replay real orders as a sale, and audit it."),
+    "demo": Entry("atp.cli.demo", "Start a server, replay a sale against it, and audit it."),
     "reserve": Entry("atp.cli.holds", "Set units aside for a basket."),
     "commit": Entry("atp.cli.holds", "Sell units that are held."),
     "release": Entry("atp.cli.holds", "Give held units back."),

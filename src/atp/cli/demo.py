@@ -53,9 +53,9 @@ def demo(*, file: Path | None, out: Path, **values: Any) -> None:
 
     \b
     Examples:
-      $ atp demo
-      $ atp demo --stock-share 0.2 --speed 1000000
-      $ atp demo --made-up --invoices 2000 --partial
+      $ atp demo --invoices 1000
+      $ atp demo --invoices 500 --stock-share 0.2 --partial
+      $ atp demo --made-up --invoices 200 --speed 100000 --json
     """
     # A demo that is told to end takes its server with it, as one that is interrupted does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -130,11 +130,17 @@ def _limit_of(cap: Cap) -> Callable[[str], int | None]:
     def limit(subject: str) -> int | None:
         network = ipaddress.ip_network(subject)
         for wide, its_limit in ranges:
-            if wide.version == network.version and network.subnet_of(wide):  # type: ignore[arg-type]
+            if _contains(wide, network):
                 return its_limit
         return cap.limit
 
     return limit
+
+
+def _contains(wide: _Network, network: _Network) -> bool:
+    if isinstance(wide, ipaddress.IPv4Network):
+        return isinstance(network, ipaddress.IPv4Network) and network.subnet_of(wide)
+    return isinstance(network, ipaddress.IPv6Network) and network.subnet_of(wide)
 
 
 def _address(hold: Hold) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

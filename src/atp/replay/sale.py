@@ -30,6 +30,8 @@ from atp.vocabulary import ReservationState, StockOutcome, StockReason, StockRep
 
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 2.0
+_RESERVATIONS: Any = reservation_grpc.ReservationServiceStub  # Generated code has no types.
+_STOCK: Any = stock_grpc.StockServiceStub
 _RETRIED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
@@ -56,8 +58,8 @@ class Sale:
         self._score = score
         self._options = options
         self._clock = clock
-        self._data: Any = reservation_grpc.ReservationServiceStub(data_channel)  # type: ignore[no-untyped-call]
-        self._control: Any = stock_grpc.StockServiceStub(control_channel)  # type: ignore[no-untyped-call]
+        self._data = _RESERVATIONS(data_channel)
+        self._control = _STOCK(control_channel)
         self._ttl = convert.duration(options.ttl_ns)
         self._abandon_ttl = convert.duration(options.abandon_ttl_ns)
         self._turns = Turns()

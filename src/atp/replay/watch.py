@@ -72,7 +72,7 @@ class BarWatcher:
         self._progress.stop()
 
     def stage(self, text: str) -> None:
-        self._console.print(f"[dim]{text}", highlight=False)
+        self._console.print(text, style="dim", markup=False, highlight=False)
 
     def progress(self, score: Score, elapsed_s: float) -> None:
         self._progress.update(
