@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atp import capfile
+from atp._core import LIMITS
 from atp.capfile import CapFileInvalid
+from atp.cli import stock_file
 from atp.vocabulary import Cap, CapMode, CapOverride, CapSubject
 
 WHOLE = b"""\
@@ -181,6 +183,19 @@ def test_a_line_that_only_looks_like_a_table_takes_no_line_for_another() -> None
     text = cap('skus = ["""\n[[cap]]\n"""]', "zzz = 1")
     with pytest.raises(CapFileInvalid, match=r'^f: cap "c": zzz'):
         capfile.parse(text.encode(), "f")
+
+
+def test_the_bounds_of_files_are_those_of_the_engine() -> None:
+    """Files are checked without a server, so the numbers are written twice."""
+    assert {
+        "cap_id_bytes_max": capfile.NAME_BYTES_MAX,
+        "customer_id_bytes_max": capfile.NAME_BYTES_MAX,
+        "sku_bytes_max": capfile.NAME_BYTES_MAX,
+        "cap_skus_max": capfile.CAP_SKUS_MAX,
+        "cap_overrides_max": capfile.CAP_OVERRIDES_MAX,
+    }.items() <= LIMITS.items()
+    assert LIMITS["sku_bytes_max"] == stock_file.SKU_BYTES_MAX
+    assert LIMITS["stock_max"] == stock_file.ON_HAND_MAX
 
 
 names = st.text(min_size=1, max_size=16).filter(lambda text: len(text.encode()) <= 64)

@@ -288,3 +288,19 @@ def test_an_import_that_fails_half_way_says_how_far_it_came(file: Path) -> None:
     assert ended.status == 1
     assert "added 2" not in ended.out
     assert ended.err == "atp: caps_max is reached (done before that: per-ip; import again)\n"
+
+
+def test_an_import_changes_only_what_it_has_seen(file: Path) -> None:
+    """Each change carries the etag that was compared, so a change made meanwhile ends it."""
+    present = pb.Cap(cap_id="per-ip", subject=pb.CAP_SUBJECT_IP, mode=pb.CAP_MODE_OFF, etag="7")
+    other = pb.Cap(cap_id="other", subject=pb.CAP_SUBJECT_IP, mode=pb.CAP_MODE_OFF, etag="8")
+    changed = Fault(grpc.StatusCode.ABORTED, "per-ip has changed", "CAP_CHANGED")
+    with scripted(
+        pb.ListCapsResponse(caps=[other, present]), pb.RemoveCapResponse(sequence=9), changed
+    ) as server:
+        ended = Command()("caps", "import", file, "--prune", "--control-address", server.address)
+    assert ended.status == 1
+    assert "per-ip has changed (done before that: other; import again)" in ended.err
+    _, removed, changed_cap = server.asked
+    assert pb.RemoveCapRequest.FromString(removed.request).etag == "8"
+    assert pb.SetCapRequest.FromString(changed_cap.request).cap.etag == "7"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,14 @@ from atp.v1 import maintenance_service_pb2 as pb
 from atp.vocabulary import Cap, CapSubject
 from command import NO_SERVER, Command
 from scripted_server import Fault, Silence, scripted
-from server_process import ServerProcess, run_atp, serving, wait_until
+from server_process import (
+    COMMAND,
+    ServerProcess,
+    clean_environment,
+    run_atp,
+    serving,
+    wait_until,
+)
 
 NAMES = (f"sku-{number}" for number in itertools.count())
 
@@ -317,7 +325,7 @@ def test_a_reader_that_goes_away_is_no_traceback(server: ServerProcess, tmp_path
     file = tmp_path / "stock.csv"
     file.write_text("".join(f"pipe-{number},1\n" for number in range(20_000)))
     assert run_atp("load", str(file), "--control-address", server.control_plane).returncode == 0
-    command = f"{sys.executable} -c 'from atp.cli import main; main()'"
+    command = f"{sys.executable} -c '{COMMAND}'"
     ended = subprocess.run(
         f"{command} stock list --control-address {server.control_plane} | head -n 1",
         shell=True,
@@ -328,3 +336,19 @@ def test_a_reader_that_goes_away_is_no_traceback(server: ServerProcess, tmp_path
     )
     assert ended.stdout.startswith("SKU")
     assert ended.stderr == ""
+
+
+def test_an_interrupted_command_says_so_and_ends() -> None:
+    with scripted(Silence()) as silent:
+        process = subprocess.Popen(
+            [sys.executable, "-c", COMMAND, "status", "--control-address", silent.address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environment(),
+        )
+        wait_until(lambda: bool(silent.asked), "the command to ask")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        silent.stop_waiting()
+    assert (process.returncode, out, err.strip()) == (130, "", "atp: interrupted")

@@ -6,13 +6,15 @@ Real connections on the loopback address; the certificate is made for the test.
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from atp.client import ChannelOptions, Client, Tls, Unavailable
+from atp.client import AtpError, ChannelOptions, Client, RetryPolicy, Tls, Unavailable
 from atp.v1 import maintenance_service_pb2 as pb
 from client_faces import FACES, client_face
 from scripted_server import scripted
@@ -30,6 +32,29 @@ def test_own_connections(own: bool, connections: int) -> None:
             client = stack.enter_context(Client(server.address, server.address, options=options))
             assert client.get_status().version == "scripted"
     assert len({each.peer for each in server.asked}) == connections
+
+
+def test_a_lost_server_is_looked_for_soon() -> None:
+    """grpcio itself would wait a second before it connects again, and longer each time."""
+    retry = RetryPolicy(attempts_max=1_000, backoff_first_s=0.02, backoff_max_s=0.02)
+    connections = 0
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        with Client(control_address=address, retry=retry) as client:
+            asking = threading.Thread(target=asked_in_vain, args=(client,))
+            asking.start()
+            while asking.is_alive():
+                with contextlib.suppress(TimeoutError):
+                    listener.accept()[0].close()
+                    connections += 1
+            asking.join()
+    assert connections >= 4
+
+
+def asked_in_vain(client: Client) -> None:
+    with contextlib.suppress(AtpError):
+        client.get_status(timeout_s=2.5)
 
 
 @pytest.fixture(scope="module")
