@@ -237,3 +237,8 @@ def caps(draw: st.DrawFn) -> Cap:
 def test_what_is_written_reads_back(written: list[Cap]) -> None:
     text = capfile.dump(written)
     assert list(capfile.parse(text.encode(), "f")) == written
+
+
+def test_a_sku_that_a_server_has_twice_is_written_once() -> None:
+    twice = Cap("c", CapSubject.CUSTOMER, skus=("B", "A", "B"))
+    assert capfile.parse(capfile.dump([twice]).encode(), "f")[0].skus == ("B", "A")

@@ -330,7 +330,8 @@ def _dump_cap(cap: Cap) -> str:
     if cap.limit is not None:
         lines.append(f"limit_quantity = {cap.limit}")
     if cap.skus:
-        lines.append(f"skus = [{', '.join(_toml(sku) for sku in cap.skus)}]")
+        # A server takes a SKU twice and counts it once; a file does not, because it is a slip.
+        lines.append(f"skus = [{', '.join(_toml(sku) for sku in dict.fromkeys(cap.skus))}]")
     if cap.per_sku:
         lines.append("per_sku = true")
     if cap.window_ns is not None:
