@@ -1,7 +1,7 @@
-"""Builds the native engine, and nothing else; everything else about the project is in pyproject.toml.
+"""Builds the native engine, and nothing else; the rest of the project is in pyproject.toml.
 
-Flavours, by environment: ATP_DEBUG=1 (costly checks, -O0 -g), ATP_SANITIZE=thread|address (the latter with
-undefined behaviour), ATP_ANNOTATE=1 (Cython's annotated HTML).
+Flavours, by environment: ATP_DEBUG=1 (costly checks, -O0), ATP_SANITIZE=thread|address (the latter
+with undefined behaviour), ATP_ANNOTATE=1 (Cython's annotated HTML).
 """
 
 import os

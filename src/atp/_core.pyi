@@ -97,9 +97,14 @@ class Engine:
     def adjust_stock(
         self, request_id: str, sku: str, delta: int, reason: StockReason, *, now_ns: int
     ) -> StockReply: ...
-    def list_stock(self, *, now_ns: int, page_size: int = 1000, page_token: str = "") -> tuple[list[Stock], str]: ...
+    def list_stock(
+        self, *, now_ns: int, page_size: int = 1000, page_token: str = ""
+    ) -> tuple[list[Stock], str]: ...
     def set_cap(self, cap: Cap, *, now_ns: int, etag: str = "") -> tuple[CapStatus, int]:
-        """Set a cap; returns it and the sequence from which it holds. Raises CapChanged, LimitReached."""
+        """Set a cap; returns it and the sequence from which it holds.
+
+        Raises CapChanged, LimitReached.
+        """
 
     def remove_cap(self, cap_id: str, *, now_ns: int, etag: str = "") -> int:
         """Remove a cap; returns the sequence. Raises CapNotFound, CapChanged."""
@@ -130,17 +135,26 @@ class Engine:
         Empty unless the engine was made with record_events."""
 
     def execute(self, commands: np.ndarray, lines: np.ndarray, *, now_ns: int) -> np.ndarray:
-        """Judge many commands in order, without the GIL; see COMMAND_DTYPE, LINE_DTYPE, OUTCOME_DTYPE."""
+        """Judge many commands in order, without the GIL.
+
+        The arrays are of COMMAND_DTYPE and LINE_DTYPE, the answers of OUTCOME_DTYPE. All commands are
+        checked before the first is judged.
+        """
 
     def load_stock(self, skus: np.ndarray, on_hand: np.ndarray, *, now_ns: int) -> np.ndarray:
-        """Set the stock of many SKUs (dtype S1 to S64, int64); returns StockOutcome numbers (uint8)."""
+        """Set the stock of many SKUs (S1 to S64, int64); returns StockOutcome numbers (uint8)."""
 
 COMMAND_DTYPE: Final[np.dtype]
 """One command: kind (1 reserve, 2 commit, 3 release, 4 extend), flags (1 allow_partial), request_id
 (S64), key (V16: the reservation of a commit, release, extend; what a reserve replaces), client_ip
-(V16, IPv4 mapped; zero for none), customer_id (S64), ttl_ns, expire_time_ns (0 for unset), first_line,
-line_count. The string fields of an array passed in may be of any width up to 64."""
+(V16, IPv4 mapped; zero for none), customer_id (S64), ttl_ns, expire_time_ns (0 for unset),
+first_line, line_count. The string fields of an array passed in may be of any width up to 64."""
 LINE_DTYPE: Final[np.dtype]
 """One line: sku (S64), quantity (int64)."""
 OUTCOME_DTYPE: Final[np.dtype]
 """One answer: outcome, repeated, limit, line_index, sequence, key (V16, the reservation)."""
+NUMBERS: Final[dict[str, dict[str, int]]]
+"""The engine's numbers by the names of vocabulary's enumerations."""
+
+def request_keys(request_ids: np.ndarray) -> np.ndarray:
+    """The reservation keys (V16) of request ids (S1 to S64): XXH3-128 in canonical order."""

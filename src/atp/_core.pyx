@@ -8,8 +8,9 @@
 #   ahead                           fetching into the cache what a batch will need
 #   events                          what happened, for whoever remembers it
 #   read, check, digest             copies, recounts, a hash of the whole
-# `Engine` is its face in Python: it checks that a command is well-formed, lets go of the GIL, and shapes the
-# answer. It decides nothing. The pieces in core/*.pxi translate between Python and the engine's structs.
+# `Engine` is its face in Python: it checks that a command is well-formed, lets go of the GIL, and
+# shapes the answer. It decides nothing. The pieces in core/*.pxi translate between Python and the
+# engine's structs.
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -21,13 +22,15 @@ from libcpp.vector cimport vector
 from atp.engine cimport layout as L
 from atp.engine cimport limits as bounds
 from atp.engine.ahead cimport LINES_AHEAD, fetch_for_change, fetch_for_reserve
+from atp.engine.basket cimport LineTable, add_up
 from atp.engine.caps cimport CapRefusal, move_window
 from atp.engine.change cimport COMMIT, EXTEND, RELEASE, ChangeAnswer, ChangeCommand, change
 from atp.engine.check cimport Recount, recount
 from atp.engine.counters cimport drop_counter
 from atp.engine.digest cimport digest, rule_of
 from atp.engine.events cimport (
-    CAP_REMOVED, CAP_SET, CapFacts, EventFacts, clear_facts, promise_event, record_change, write_cap,
+    CAP_REMOVED, CAP_SET, CapFacts, EventFacts, clear_facts, promise_event, record_change,
+    write_cap,
 )
 from atp.engine.judge cimport ReserveAnswer, ReserveCommand
 from atp.engine.locks cimport lock, mask_of_hash, unlock
@@ -37,7 +40,9 @@ from atp.engine.read cimport (
 )
 from atp.engine.records cimport Caller, find_record, forget_old, is_receipt
 from atp.engine.reserve cimport reserve
-from atp.engine.scratch cimport JudgedLine, LineAsk, Scratch, close_scratch, open_scratch
+from atp.engine.scratch cimport (
+    JudgedLine, LineAsk, Scratch, close_scratch, open_scratch, room_for_lines,
+)
 from atp.engine.stock cimport find_sku
 from atp.engine.supply cimport SupplyAnswer, SupplyCommand, supply
 from atp.engine.sweep cimport enter, expire_due
@@ -59,6 +64,7 @@ include "core/asking.pxi"
 include "core/answering.pxi"
 include "core/cap_table.pxi"
 include "core/keeping.pxi"
+include "core/rows.pxi"
 include "core/bulk.pxi"
 
 
@@ -102,7 +108,7 @@ cdef class Engine:
         cdef View view
         cdef uint8_t[16] address
         cdef L.Engine* engine = self.engine
-        cdef Asked asked = ask_lines(lines, 1)
+        cdef _Asked asked = ask_lines(lines, 1)
         memset(&command, 0, sizeof(command))
         command.request_id = text_of(request_id, "request_id", 1, &command.request_id_size)
         command.lines = asked.lines
@@ -131,10 +137,12 @@ cdef class Engine:
             close_view(&view)
 
     def commit(self, str reservation_id not None, lines=(), *, now_ns, str request_id=""):
-        return change_hold(self.engine, COMMIT, reservation_id, lines, now_ns, request_id, None, None, 0)
+        return change_hold(
+            self.engine, COMMIT, reservation_id, lines, now_ns, request_id, None, None, 0)
 
     def release(self, str reservation_id not None, lines=(), *, now_ns, str request_id=""):
-        return change_hold(self.engine, RELEASE, reservation_id, lines, now_ns, request_id, None, None, 0)
+        return change_hold(
+            self.engine, RELEASE, reservation_id, lines, now_ns, request_id, None, None, 0)
 
     def extend(
         self, str reservation_id not None, *, now_ns, ttl_ns=None, expire_time_ns=None,
@@ -184,7 +192,7 @@ cdef class Engine:
         command.request_id = text_of(request_id, "request_id", 1, &command.request_id_size)
         command.sku = text_of(sku, "sku", 1, &command.sku_size)
         command.quantity = ask_delta(delta)
-        if reason not in KNOWN_REASONS:
+        if reason not in _KNOWN_REASONS:
             raise words.FieldInvalid("reason", f"{reason} is no reason")
         command.reason = reason
         command.now = time_of(now_ns, "now_ns")
@@ -207,7 +215,8 @@ cdef class Engine:
 
     def list_caps(self):
         with self.caps_guard:
-            return [cap_status(self.engine, self.caps, i) for i in range(self.engine.caps.rules.size())]
+            count = self.engine.caps.rules.size()
+            return [cap_status(self.engine, self.caps, i) for i in range(count)]
 
     def status(self):
         return engine_status(self.engine)

@@ -40,7 +40,7 @@ cdef object reservation_of(View* view):
             line.released, line.expired))
     held = view.state == STATE_HELD
     return words.Reservation(
-        key_text(&view.key), STATES[view.state], tuple(lines), view.create_time,
+        key_text(&view.key), _STATES[view.state], tuple(lines), view.create_time,
         view.expire_time if held else None, None if held else view.expire_time,
         view.last_sequence, name_text(view.customer, view.customer_size),
         address_text(view.address, view.address_size))
@@ -56,13 +56,13 @@ cdef object reserve_reply(
         refusals = tuple([
             cap_refusal(scratch, &answer.refusals[i]) for i in range(answer.refusal_count)])
     return words.ReserveReply(
-        RESERVE_OUTCOMES[answer.outcome], reservation_of(view), answer.sequence,
-        bool(answer.repeated), line_results, refusals, LIMIT_NAMES[answer.limit])
+        _RESERVE_OUTCOMES[answer.outcome], reservation_of(view), answer.sequence,
+        bool(answer.repeated), line_results, refusals, _LIMIT_NAMES[answer.limit])
 
 
 cdef object line_result(const JudgedLine* line):
     return words.LineResult(
-        line.line_index, LINE_OUTCOMES[line.outcome], line.granted, line.available, line.held,
+        line.line_index, _LINE_OUTCOMES[line.outcome], line.granted, line.available, line.held,
         time_or_none(line.first_expire))
 
 
@@ -93,7 +93,7 @@ cdef object change_hold(
     cdef ChangeAnswer answer
     cdef Scratch scratch
     cdef View view
-    cdef Asked asked
+    cdef _Asked asked
     memset(&command, 0, sizeof(command))
     command.kind = <uint8_t>kind
     command.key = ask_key(reservation_id, "reservation_id")
@@ -107,7 +107,8 @@ cdef object change_hold(
         command.lines = asked.lines
         command.line_count = asked.count
         if asked.count and not command.request_id_size:
-            raise words.FieldInvalid("request_id", "is required with lines: a retry would repeat them")
+            raise words.FieldInvalid(
+                "request_id", "is required with lines: a retry would repeat them")
     open_view(&view)
     open_scratch(&scratch)
     with nogil:
@@ -117,7 +118,7 @@ cdef object change_hold(
             raise words.FieldInvalid(f"lines[{answer.line_index}].sku", "is named twice")
         latest = answer.latest_expire_time or None
         return words.ChangeReply(
-            CHANGE_OUTCOMES[answer.outcome], reservation_of(&view), answer.sequence,
+            _CHANGE_OUTCOMES[answer.outcome], reservation_of(&view), answer.sequence,
             bool(answer.repeated), answer.line_index, latest)
     finally:
         close_scratch(&scratch)
@@ -138,11 +139,13 @@ cdef object supply_reply(L.Engine* engine, SupplyCommand* command, str sku):
     with nogil:
         supply(engine, command, &answer, &view)
     return words.StockReply(
-        STOCK_OUTCOMES[answer.outcome], stock_of(sku, &view), answer.sequence,
+        _STOCK_OUTCOMES[answer.outcome], stock_of(sku, &view), answer.sequence,
         bool(answer.repeated))
 
 
-cdef void read_reservation(L.Engine* engine, const Key* key, int64_t now, View* view) noexcept nogil:
+cdef void read_reservation(
+    L.Engine* engine, const Key* key, int64_t now, View* view
+) noexcept nogil:
     cdef uint64_t mask = mask_of_hash(key.low)
     cdef L.Ref ref
     cdef L.Record* record
@@ -160,7 +163,7 @@ cdef object read_skus(L.Engine* engine, list skus, int64_t now):
     cdef Py_ssize_t count = len(skus)
     cdef Py_ssize_t i
     cdef uint64_t mask = 0
-    cdef Asked asked
+    cdef _Asked asked
     cdef SkuView* views
     if not 1 <= count <= bounds.BASKET_LINES_MAX:
         raise words.FieldInvalid("skus", f"has {count}; 1 to {bounds.BASKET_LINES_MAX} are allowed")

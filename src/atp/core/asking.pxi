@@ -1,5 +1,5 @@
-# From Python to the engine's structs: is a command well-formed? Raises FieldInvalid with the field's path.
-# Included by _core.pyx.
+# From Python to the engine's structs: is a command well-formed? Raises FieldInvalid with the
+# field's path. Included by _core.pyx.
 
 cdef extern from "<arpa/inet.h>" nogil:
     int inet_pton(int family, const char* text, void* address)
@@ -35,7 +35,7 @@ cdef const char* text_of(str text, str field, Py_ssize_t least, uint32_t* size) 
 
 
 @cython.final
-cdef class Asked:
+cdef class _Asked:
     # Lines as the engine wants them, and what keeps their bytes alive.
     cdef LineAsk* lines
     cdef uint32_t count
@@ -45,8 +45,8 @@ cdef class Asked:
         free(self.lines)
 
 
-cdef Asked ask_lines(lines, Py_ssize_t least):
-    cdef Asked asked = Asked()
+cdef _Asked ask_lines(lines, Py_ssize_t least):
+    cdef _Asked asked = _Asked()
     cdef Py_ssize_t count, i
     cdef uint32_t size = 0
     items = list(lines)
@@ -146,7 +146,8 @@ cdef Key ask_key(str text, str field) except *:
     for i in range(32):
         digit = hex_digit(text[i])
         if digit < 0:
-            raise words.FieldInvalid(field, "is no reservation id: 32 lower-case hexadecimal digits")
+            raise words.FieldInvalid(
+                field, "is no reservation id: 32 lower-case hexadecimal digits")
         halves[i // 16] = (halves[i // 16] << 4) | <uint64_t>digit
     key.high = halves[0]
     key.low = halves[1]

@@ -1,198 +1,6 @@
 # Many commands at once, from NumPy structured arrays, without the GIL: for loading, benchmarks and
 # analysis. Every command is checked before the first is judged. Included by _core.pyx.
 
-COMMAND_DTYPE = np.dtype([
-    ("kind", "u1"), ("flags", "u1"), ("request_id", "S64"), ("key", "V16"), ("client_ip", "V16"),
-    ("customer_id", "S64"), ("ttl_ns", "i8"), ("expire_time_ns", "i8"), ("first_line", "i8"),
-    ("line_count", "i4"),
-])
-LINE_DTYPE = np.dtype([("sku", "S64"), ("quantity", "i8")])
-OUTCOME_DTYPE = np.dtype([
-    ("outcome", "u1"), ("repeated", "u1"), ("limit", "u1"), ("line_index", "i4"),
-    ("sequence", "i8"), ("key", "V16"),
-], align=True)
-
-cdef extern from "<endian.h>" nogil:
-    uint64_t be64toh(uint64_t number) noexcept
-    uint64_t htobe64(uint64_t number) noexcept
-
-cdef enum:
-    KIND_RESERVE = 1
-    KIND_EXTEND = 4
-    FLAG_PARTIAL = 1
-    ROWS_AHEAD = 4  # commands fetched ahead
-
-# Where a field is in a row, and how wide it is.
-cdef struct Column:
-    Py_ssize_t at
-    Py_ssize_t width
-
-cdef struct Rows:
-    char* data
-    Py_ssize_t stride
-    Py_ssize_t count
-
-cdef struct Bulk:
-    Rows commands
-    Rows lines
-    Column kind, flags, request_id, key, client_ip, customer_id, ttl, expire, first_line, line_count
-    Column sku, quantity
-
-
-cdef Rows rows_of(cnp.ndarray array):
-    cdef Rows rows
-    rows.data = <char*>cnp.PyArray_DATA(array)
-    rows.stride = array.strides[0] if array.shape[0] else 0
-    rows.count = array.shape[0]
-    return rows
-
-
-cdef Column column_of(array, str name, str kinds, Py_ssize_t width) except *:
-    # Text may be of any width up to `width`; anything else has just that width.
-    cdef Column column
-    if name not in (array.dtype.names or ()):
-        raise words.FieldInvalid(name, f"is no field of the array; it has {array.dtype.names}")
-    kind, at_byte = array.dtype.fields[name][:2]
-    if kind.kind not in kinds or (kind.itemsize != width if kinds != "S" else kind.itemsize > width):
-        raise words.FieldInvalid(name, f"has the type {kind}; {kinds}{width} is needed")
-    column.at = at_byte
-    column.width = kind.itemsize
-    return column
-
-
-cdef Bulk open_bulk(commands, lines) except *:
-    cdef Bulk bulk
-    if commands.ndim != 1 or lines.ndim != 1:
-        raise words.FieldInvalid("commands", "and lines are arrays of one dimension")
-    bulk.commands = rows_of(commands)
-    bulk.lines = rows_of(lines)
-    bulk.kind = column_of(commands, "kind", "u", 1)
-    bulk.flags = column_of(commands, "flags", "u", 1)
-    bulk.request_id = column_of(commands, "request_id", "S", 64)
-    bulk.key = column_of(commands, "key", "V", 16)
-    bulk.client_ip = column_of(commands, "client_ip", "V", 16)
-    bulk.customer_id = column_of(commands, "customer_id", "S", 64)
-    bulk.ttl = column_of(commands, "ttl_ns", "i", 8)
-    bulk.expire = column_of(commands, "expire_time_ns", "i", 8)
-    bulk.first_line = column_of(commands, "first_line", "i", 8)
-    bulk.line_count = column_of(commands, "line_count", "i", 4)
-    bulk.sku = column_of(lines, "sku", "S", 64)
-    bulk.quantity = column_of(lines, "quantity", "i", 8)
-    return bulk
-
-
-cdef inline const char* text_at(const char* row, Column column, uint32_t* size) noexcept nogil:
-    # NumPy pads text with zero bytes.
-    cdef Py_ssize_t width = column.width
-    while width and row[column.at + width - 1] == 0:
-        width -= 1
-    size[0] = <uint32_t>width
-    return row + column.at
-
-
-cdef inline int64_t number_at(const char* row, Column column) noexcept nogil:
-    cdef int64_t value = 0
-    cdef int32_t narrow = 0
-    if column.width == 8:
-        memcpy(&value, row + column.at, 8)
-        return value
-    if column.width == 4:
-        memcpy(&narrow, row + column.at, 4)
-        return narrow
-    return <uint8_t>row[column.at]
-
-
-cdef inline Key key_at(const uint8_t* bytes) noexcept nogil:
-    # The 16 bytes that the reservation's id shows in hexadecimal.
-    cdef uint64_t[2] halves
-    cdef Key key
-    memcpy(halves, bytes, 16)
-    key.high = be64toh(halves[0])
-    key.low = be64toh(halves[1])
-    return key
-
-
-cdef inline void write_key(uint8_t* bytes, const Key* key) noexcept nogil:
-    cdef uint64_t[2] halves
-    halves[0] = htobe64(key.high)
-    halves[1] = htobe64(key.low)
-    memcpy(bytes, halves, 16)
-
-
-cdef inline uint32_t address_at(const char* row, Column column, uint8_t* into) noexcept nogil:
-    # 16 bytes, IPv4 mapped; all zero: none.
-    cdef uint64_t[2] halves
-    memcpy(halves, row + column.at, 16)
-    memcpy(into, halves, 16)
-    return plain_address(into, 16) if halves[0] or halves[1] else 0
-
-
-cdef Py_ssize_t first_bad_command(const Bulk* bulk, int* problem) noexcept nogil:
-    # The index of the first command that is malformed, or -1.
-    cdef const char* row
-    cdef uint32_t size = 0
-    cdef int64_t kind, first, count
-    cdef Py_ssize_t i
-    for i in range(bulk.commands.count):
-        row = bulk.commands.data + i * bulk.commands.stride
-        kind = number_at(row, bulk.kind)
-        text_at(row, bulk.request_id, &size)
-        first = number_at(row, bulk.first_line)
-        count = number_at(row, bulk.line_count)
-        problem[0] = 0
-        if kind < KIND_RESERVE or kind > KIND_EXTEND:
-            problem[0] = 1
-        elif size == 0 and (kind == KIND_RESERVE or count):
-            problem[0] = 2
-        elif count < (1 if kind == KIND_RESERVE else 0) or count > bounds.BASKET_LINES_MAX:
-            problem[0] = 3
-        elif count and (first < 0 or first > bulk.lines.count - count):
-            problem[0] = 4
-        elif kind != 2 and kind != 3 and (
-                number_at(row, bulk.ttl) < 0
-                or (number_at(row, bulk.ttl) == 0) == (number_at(row, bulk.expire) == 0)):
-            problem[0] = 5
-        if problem[0]:
-            return i
-    return -1
-
-
-cdef Py_ssize_t first_bad_line(const Bulk* bulk) noexcept nogil:
-    cdef const char* row
-    cdef uint32_t size = 0
-    cdef int64_t quantity
-    cdef Py_ssize_t i
-    for i in range(bulk.lines.count):
-        row = bulk.lines.data + i * bulk.lines.stride
-        text_at(row, bulk.sku, &size)
-        quantity = number_at(row, bulk.quantity)
-        if size == 0 or quantity < 1 or quantity > bounds.QUANTITY_MAX:
-            return i
-    return -1
-
-
-BULK_PROBLEMS = {
-    1: ("kind", "is none of 1 reserve, 2 commit, 3 release, 4 extend"),
-    2: ("request_id", "is empty; a reserve, and a change of named lines, need one"),
-    3: ("line_count", "is out of bounds"),
-    4: ("first_line", "and line_count reach outside the array of lines"),
-    5: ("ttl_ns", "and expire_time_ns: exactly one of them is given, and ttl_ns is not negative"),
-}
-
-
-cdef inline uint32_t lines_at(const Bulk* bulk, const char* row, LineAsk* asks, uint32_t most) noexcept nogil:
-    # Reads a command's lines, at most so many; returns how many.
-    cdef uint32_t count = min(<uint32_t>number_at(row, bulk.line_count), most)
-    cdef int64_t first = number_at(row, bulk.first_line)
-    cdef const char* line
-    cdef uint32_t i
-    for i in range(count):
-        line = bulk.lines.data + (first + i) * bulk.lines.stride
-        asks[i].sku = text_at(line, bulk.sku, &asks[i].sku_size)
-        asks[i].quantity = number_at(line, bulk.quantity)
-    return count
-
-
 cdef void judge_row(
     L.Engine* engine, const Bulk* bulk, const char* row, LineAsk* asks, int64_t now, char* into
 ) noexcept nogil:
@@ -292,30 +100,45 @@ cdef void change_row(
     write_key(outcome.key, &command.key)
 
 
+cdef int check_bulk(const Bulk* bulk, LineAsk* asks) except -1:
+    # Everything is checked before anything is judged.
+    cdef Py_ssize_t bad
+    cdef int problem = 0
+    with nogil:
+        bad = first_bad_line(bulk)
+    if bad >= 0:
+        raise words.FieldInvalid(
+            f"lines[{bad}]", f"needs a SKU, and a quantity of 1 to {bounds.QUANTITY_MAX}")
+    with nogil:
+        bad = first_bad_command(bulk, asks, &problem)
+    if bad >= 0:
+        field, reason = _BULK_PROBLEMS[problem]
+        raise words.FieldInvalid(f"commands[{bad}].{field}", reason)
+    return 0
+
+
 cdef object execute_all(L.Engine* engine, commands, lines, int64_t now):
     cdef Bulk bulk
     cdef Rows outcomes
     cdef LineAsk* asks
-    cdef Py_ssize_t i, bad
-    cdef int problem = 0
+    cdef const char* ahead
+    cdef Py_ssize_t i
     bulk = open_bulk(commands, lines)
     answers = np.zeros(len(commands), dtype=OUTCOME_DTYPE)
     outcomes = rows_of(answers)
-    bad = first_bad_command(&bulk, &problem)
-    if bad >= 0:
-        field, reason = BULK_PROBLEMS[problem]
-        raise words.FieldInvalid(f"commands[{bad}].{field}", reason)
-    bad = first_bad_line(&bulk)
-    if bad >= 0:
-        raise words.FieldInvalid(
-            f"lines[{bad}]", f"needs a SKU, and a quantity of 1 to {bounds.QUANTITY_MAX}")
     asks = <LineAsk*>malloc(bounds.BASKET_LINES_MAX * sizeof(LineAsk))
     if asks == NULL:
         raise MemoryError("no memory for the lines of a basket")
+    try:
+        check_bulk(&bulk, asks)
+    except words.FieldInvalid:
+        free(asks)
+        raise
     with nogil:
         for i in range(bulk.commands.count):
             if i + ROWS_AHEAD < bulk.commands.count:
-                fetch_row(engine, &bulk, bulk.commands.data + (i + ROWS_AHEAD) * bulk.commands.stride)
+                ahead = bulk.commands.data + (i + ROWS_AHEAD) * bulk.commands.stride
+                fetch_row(engine, &bulk, ahead)
             judge_row(engine, &bulk, bulk.commands.data + i * bulk.commands.stride, asks, now,
                       outcomes.data + i * outcomes.stride)
     free(asks)

@@ -1,5 +1,5 @@
-# Caps as they are set: from vocabulary.Cap to the rules that the engine reads. A table is changed with
-# every shard locked, so that a cap holds from the next command on. Included by _core.pyx.
+# Caps as they are set: from vocabulary.Cap to the rules that the engine reads. A table is changed
+# with every shard locked, so that a cap holds from the next command on. Included by _core.pyx.
 
 cdef uint64_t EVERY_SHARD = <uint64_t>0xFFFFFFFFFFFFFFFF
 
@@ -71,7 +71,7 @@ cdef int add_overrides(L.Rule* rule, CapFacts* facts, overrides) except -1:
     if len(overrides) > bounds.CAP_OVERRIDES_MAX:
         raise bad_cap("overrides", f"has {len(overrides)}; at most {bounds.CAP_OVERRIDES_MAX}")
     if overrides and rule.subject not in (SUBJECT_IP, SUBJECT_SUBNET, SUBJECT_CUSTOMER):
-        raise bad_cap("overrides", "needs a subject that can be named: an address, a subnet, a customer")
+        raise bad_cap("overrides", "is only for caps on addresses, subnets and customers")
     prefixes = {4: set(), 16: set()}
     seen = set()
     for number, one in enumerate(overrides):
@@ -113,7 +113,7 @@ cdef int compile_cap(cap, L.Rule* rule, CapFacts* facts) except -1:
     rule.has_skus = len(cap.skus) > 0
     if cap.window_ns is not None:
         if not 1 <= cap.window_ns <= bounds.WINDOW_MAX:
-            raise bad_cap("window", f"is {cap.window_ns} nanoseconds; more than 0, at most 366 days")
+            raise bad_cap("window", f"is {cap.window_ns} ns; more than 0, at most 366 days")
         rule.window = cap.window_ns
         rule.step = (rule.window + bounds.WINDOW_STEPS - 1) // bounds.WINDOW_STEPS
     of_subnet = cap.subject == SUBJECT_SUBNET
@@ -148,6 +148,10 @@ cdef object cap_status(L.Engine* engine, dict caps, Py_ssize_t number):
     return words.CapStatus(
         cap, f"{rule.set_sequence:x}", rule.update_time,
         load(&rule.statistics.get().refused), load(&rule.statistics.get().shadow_refused))
+
+
+cdef str etag_of(L.Engine* engine, str cap_id):
+    return f"{engine.caps.rules[rule_number_of(engine, cap_id)].set_sequence:x}"
 
 
 cdef bint counts_alike(old, new):
@@ -224,8 +228,8 @@ cdef void install_plan(L.Engine* engine, const L.CapPlan* plan) noexcept nogil:
 
 
 cdef int64_t swap_table(
-    L.Engine* engine, L.CapTable* table, const L.CapPlan* plan, const EventFacts* facts, bint setting,
-    Py_ssize_t number, bint anew, int64_t now
+    L.Engine* engine, L.CapTable* table, const L.CapPlan* plan, const EventFacts* facts,
+    bint setting, Py_ssize_t number, bint anew, int64_t now
 ) noexcept nogil:
     # Returns the sequence, or 0 when memory is short. `number` is of the rule that is new.
     cdef int64_t sequence = 0
@@ -258,7 +262,7 @@ cdef object install_cap(L.Engine* engine, dict caps, cap, int64_t now, str etag)
     compile_cap(cap, &rule, &cap_facts)
     cap = words.Cap(*cap)._replace(skus=tuple(cap.skus), overrides=tuple(cap.overrides))
     old = caps.get(cap.cap_id)
-    if etag and (old is None or cap_status(engine, caps, rule_number_of(engine, cap.cap_id)).etag != etag):
+    if etag and (old is None or etag_of(engine, cap.cap_id) != etag):
         raise words.CapChanged(f"the cap {cap.cap_id!r} has changed; read it again")
     if old is None and len(caps) >= bounds.CAPS_MAX:
         raise words.LimitReached("caps_max")
@@ -295,7 +299,9 @@ cdef object install_cap(L.Engine* engine, dict caps, cap, int64_t now, str etag)
     return cap_status(engine, caps, number), sequence
 
 
-cdef int64_t uninstall_cap(L.Engine* engine, dict caps, str cap_id, int64_t now, str etag) except -1:
+cdef int64_t uninstall_cap(
+    L.Engine* engine, dict caps, str cap_id, int64_t now, str etag
+) except -1:
     cdef EventFacts facts
     cdef vector[L.Rule] rules
     cdef L.CapTable table
@@ -303,7 +309,7 @@ cdef int64_t uninstall_cap(L.Engine* engine, dict caps, str cap_id, int64_t now,
     cdef Py_ssize_t number = rule_number_of(engine, cap_id)
     cdef int64_t sequence
     cdef string name = cap_id.encode()
-    if etag and cap_status(engine, caps, number).etag != etag:
+    if etag and etag_of(engine, cap_id) != etag:
         raise words.CapChanged(f"the cap {cap_id!r} has changed; read it again")
     rules = engine.caps.rules
     rules.erase(rules.begin() + number)

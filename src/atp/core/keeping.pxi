@@ -1,13 +1,14 @@
-# Housekeeping and what operators and tests look at: counters, bounds, recounts, the whole state. Included
-# by _core.pyx.
+# Housekeeping and what operators and tests look at: counters, bounds, recounts, the whole state.
+# Included by _core.pyx.
 
 cdef enum:
     PAGE_MOST = 4096
     FORGET_AT_A_SWEEP = 1000  # old records of one shard
 
-VIOLATIONS = {
+_VIOLATIONS = {
     1: "law 1: {name} holds {held} units with {on_hand} on hand",
-    2: "law 2: {name} has {on_hand} on hand, but {received} received + {adjusted} adjusted - {sold} sold",
+    2: "law 2: {name} has {on_hand} on hand, not {received} received + {adjusted} adjusted"
+       " - {sold} sold",
     3: "law 1: {name} does not hold what its live lines hold",
     4: "law 3: a line of reservation {name} has more units ended than it was granted",
     5: "law 9: a line of reservation {name} is not due when its hold expires",
@@ -103,19 +104,19 @@ cdef object engine_status(L.Engine* engine):
 cdef object limit_rows(L.Engine* engine):
     status = engine_status(engine)
     rows = [
-        words.Limit("sku_max", engine.settings.sku_max, status.skus, LIMIT_MEANINGS["sku_max"]),
+        words.Limit("sku_max", engine.settings.sku_max, status.skus, _LIMIT_MEANINGS["sku_max"]),
         words.Limit("live_holds_max", engine.settings.live_holds_max, status.live_holds,
-                    LIMIT_MEANINGS["live_holds_max"]),
+                    _LIMIT_MEANINGS["live_holds_max"]),
         words.Limit("cap_counters_max", engine.settings.cap_counters_max, status.cap_counters,
-                    LIMIT_MEANINGS["cap_counters_max"]),
+                    _LIMIT_MEANINGS["cap_counters_max"]),
         words.Limit("ended_max", engine.settings.ended_max,
-                    status.ended_reservations + status.receipts, LIMIT_MEANINGS["ended_max"]),
-        words.Limit("memory", bounds.SHARDS * (L.PLACE_MASK + 1) * L.GRANULE, status.bytes,
-                    LIMIT_MEANINGS["memory"]),
-        words.Limit("caps_max", bounds.CAPS_MAX, status.caps, LIMIT_MEANINGS["caps_max"]),
+                    status.ended_reservations + status.receipts, _LIMIT_MEANINGS["ended_max"]),
+        words.Limit("memory", <int64_t>bounds.SHARDS * (L.PLACE_MASK + 1) * L.GRANULE, status.bytes,
+                    _LIMIT_MEANINGS["memory"]),
+        words.Limit("caps_max", bounds.CAPS_MAX, status.caps, _LIMIT_MEANINGS["caps_max"]),
     ]
     named = {row.name for row in rows}
-    rows += [words.Limit(name, value, -1, LIMIT_MEANINGS[name])
+    rows += [words.Limit(name, value, -1, _LIMIT_MEANINGS[name])
              for name, value in LIMITS.items() if name not in named]
     return rows
 
@@ -125,13 +126,13 @@ cdef str violation_text(L.Engine* engine, uint64_t violation):
     cdef L.Ref ref = <L.Ref>violation
     cdef L.Sku* sku
     if kind == 7:
-        return VIOLATIONS[7]
+        return _VIOLATIONS[7]
     if kind in (4, 5):
-        return VIOLATIONS[kind].format(name=key_text(&L.record_at(engine, ref).key))
+        return _VIOLATIONS[kind].format(name=key_text(&L.record_at(engine, ref).key))
     if kind == 6:
-        return VIOLATIONS[6].format(name=hex(ref))
+        return _VIOLATIONS[6].format(name=hex(ref))
     sku = L.sku_at(engine, ref)
-    return VIOLATIONS[kind].format(
+    return _VIOLATIONS[kind].format(
         name=name_text(L.name_of(sku), sku.name_size), held=sku.held, on_hand=sku.on_hand,
         received=sku.received, adjusted=sku.adjusted, sold=sku.sold)
 
@@ -246,8 +247,7 @@ cdef int dump_shard(
         view_sku(sku, &sku_view)
         name = name_text(L.name_of(sku), sku.name_size)
         stock[name] = stock_of(name, &sku_view)
-    while shard.ended_first and now - L.record_at(engine, shard.ended_first).expire_time >= engine.settings.remember:
-        forget_old(engine, shard, now, FORGET_AT_A_SWEEP)
+    forget_old(engine, shard, now, 0xFFFFFFFF)
     shard.records.places(places)
     for i in range(places.size()):
         record = L.record_at(engine, places[i] | base)

@@ -1,4 +1,5 @@
-# Numbers of the engine as Python knows them: bounds by name, and the enumerations. Included by _core.pyx.
+# Numbers of the engine as Python knows them: bounds by name, and the enumerations. Included by
+# _core.pyx.
 
 LIMITS = {
     "sku_bytes_max": bounds.SKU_BYTES_MAX,
@@ -15,7 +16,7 @@ LIMITS = {
     "subnet_prefixes_max": bounds.SUBNET_PREFIXES_MAX,
     "shards": bounds.SHARDS,
 }
-LIMIT_MEANINGS = {
+_LIMIT_MEANINGS = {
     "sku_bytes_max": "bytes of a SKU",
     "request_id_bytes_max": "bytes of a request id",
     "customer_id_bytes_max": "bytes of a customer id",
@@ -35,7 +36,7 @@ LIMIT_MEANINGS = {
     "ended_max": "ended reservations and request ids remembered",
     "memory": "bytes in use by the engine's tables",
 }
-LIMIT_NAMES = {
+_LIMIT_NAMES = {
     LIMIT_NONE: "",
     LIMIT_LIVE_HOLDS: "live_holds_max",
     LIMIT_CAP_COUNTERS: "cap_counters_max",
@@ -86,11 +87,11 @@ NUMBERS = {
     },
     "CapMode": {"ENFORCE": MODE_ENFORCE, "SHADOW": MODE_SHADOW, "OFF": MODE_OFF},
 }
-KNOWN_REASONS = frozenset(NUMBERS["StockReason"].values())
+_KNOWN_REASONS = frozenset(NUMBERS["StockReason"].values())
 
 # Looked up by number, because calling an enumeration costs more than judging a basket.
-STATES = {int(one): one for one in words.ReservationState}
-RESERVE_OUTCOMES = {int(one): one for one in words.ReserveOutcome}
-LINE_OUTCOMES = {int(one): one for one in words.LineOutcome}
-CHANGE_OUTCOMES = {int(one): one for one in words.ChangeOutcome}
-STOCK_OUTCOMES = {int(one): one for one in words.StockOutcome}
+_STATES = {int(one): one for one in words.ReservationState}
+_RESERVE_OUTCOMES = {int(one): one for one in words.ReserveOutcome}
+_LINE_OUTCOMES = {int(one): one for one in words.LineOutcome}
+_CHANGE_OUTCOMES = {int(one): one for one in words.ChangeOutcome}
+_STOCK_OUTCOMES = {int(one): one for one in words.StockOutcome}

@@ -1,5 +1,6 @@
-# Fetching ahead: in a batch, while one command is judged, what the next ones will look up is brought into the
-# cache. Reads only what may be read without a lock; being wrong costs time, never an answer.
+# Fetching ahead: in a batch, while one command is judged, what the next ones will look up is
+# brought into the cache. Reads only what may be read without a lock; being wrong costs time,
+# never an answer.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from atp.engine.judge cimport ReserveCommand

@@ -1,14 +1,17 @@
-# A shard's memory: blocks of any size from one stretch of address space, never moved. Owns who gets which
-# granules; knows nothing of what is in them. Freed blocks wait in a list for their size class; classes are
-# exact up to 512 bytes, so that records waste nothing, and a quarter of a power of two apart above.
+# A shard's memory: blocks of any size from one stretch of address space, never moved. Owns who
+# gets which granules; knows nothing of what is in them. Freed blocks wait in a list for their
+# size class; classes are exact up to 512 bytes, so that records waste nothing, and a quarter of a
+# power of two apart above.
 from libc.stdint cimport uint32_t
 
 from atp.engine.layout cimport GRANULE, PLACE_BITS, PLACE_MASK, Ref, Shard
-from atp.engine.native cimport check, count_leading_zeros, open_pages, poison, prefetch_to_write, unpoison
+from atp.engine.native cimport (
+    check, count_leading_zeros, open_pages, poison, prefetch_to_write, unpoison,
+)
 
 cdef enum:
     EXACT_CLASSES = 64  # sizes of 1 to 64 granules
-    OPEN_GRANULES = 8192  # 64 KiB are opened at a time, an eighth of what is in use when that is more
+    OPEN_GRANULES = 8192  # 64 KiB are opened at a time, an eighth of what is in use if that is more
 
 
 cdef inline uint32_t size_class(size_t bytes, uint32_t* granules) noexcept nogil:

@@ -1,5 +1,5 @@
-# The lines of a request: adding up lines of one SKU, and finding a line by SKU. Owns the one table that
-# both need; knows no stock.
+# The lines of a request: adding up lines of one SKU, and finding a line by SKU. Owns the one
+# table that both need; knows no stock.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
@@ -37,8 +37,8 @@ cdef inline uint32_t find_line(
     const Scratch* scratch, LineTable* table, const char* name, size_t size, uint64_t hash,
     bint add
 ) noexcept nogil:
-    # The number of the line with this SKU, or line_count when there is none; with `add`, a new last line
-    # is then entered under it.
+    # The number of the line with this SKU, or line_count when there is none; with `add`, a new
+    # last line is then entered under it.
     cdef uint32_t i
     if table.last_slot == 0:
         for i in range(scratch.line_count):
@@ -59,8 +59,8 @@ cdef inline bint add_up(
     Scratch* scratch, LineTable* table, const LineAsk* asks, uint32_t count, uint64_t* content,
     uint32_t* bad_line
 ) noexcept nogil:
-    # Fills the scratch with one line a SKU, in order of first mention, and hashes the lines as sent. False
-    # when a sum is over QUANTITY_MAX; bad_line says where. The scratch has room.
+    # Fills the scratch with one line a SKU, in order of first mention, and hashes the lines as
+    # sent. False when a sum is over QUANTITY_MAX; bad_line says where. The scratch has room.
     cdef uint64_t[3] mixed
     cdef uint64_t hash
     cdef uint32_t i, number

@@ -45,7 +45,7 @@ struct Rule {
   std::int64_t window = 0;  // 0: none
   std::int64_t step = 0;
   std::uint32_t home_shard = 0;  // of the one counter of a cap on everyone together
-  ByBytes<std::int64_t> overrides;      // customers, or addresses with their prefix length before them
+  ByBytes<std::int64_t> overrides;      // customers, or prefix lengths with addresses
   std::vector<std::uint8_t> prefixes4;  // prefix lengths that occur in overrides, longest first
   std::vector<std::uint8_t> prefixes6;
   std::shared_ptr<CapStatistics> statistics = std::make_shared<CapStatistics>();
@@ -75,8 +75,8 @@ struct CapTable {
     return found == for_some.end() ? nullptr : &found->second;
   }
 
-  // The limit of one subject under one rule: an exact customer, or the longest prefix that holds the
-  // whole subject (`most` is the subject's own prefix length).
+  // The limit of one subject under one rule: an exact customer, or the longest prefix that holds
+  // the whole subject (`most` is the subject's own prefix length).
   static std::int64_t limit_of(const Rule& rule, const std::uint8_t* subject, unsigned size,
                                bool is_address, unsigned most) noexcept {
     if (rule.overrides.empty()) return rule.limit;
@@ -101,8 +101,9 @@ struct CapTable {
 
 inline void swap_tables(CapTable& a, CapTable& b) noexcept { std::swap(a, b); }
 
-// What a command must know of the caps before it holds a lock: which subjects have counters. Written
-// with every shard locked; read without a lock and checked against the generation afterwards.
+// What a command must know of the caps before it holds a lock: which subjects have counters.
+// Written with every shard locked; read without a lock and checked against the generation
+// afterwards.
 struct CapPlan {
   std::int64_t generation = 1;
   std::int64_t counts_addresses = 0;

@@ -1,5 +1,6 @@
-# Caps at work: which counts a command concerns, what they say, and how they change. Owns every change of
-# a counter. The table of caps itself is made in cap_table.pxi and read under any shard's lock.
+# Caps at work: which counts a command concerns, what they say, and how they change. Owns every
+# change of a counter. The table of caps itself is made in cap_table.pxi and read under any
+# shard's lock.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 from libcpp.vector cimport vector
@@ -39,8 +40,8 @@ cdef struct CapRefusal:
 
 
 cdef inline uint64_t subjects_mask(Engine* engine, const Caller* caller) noexcept nogil:
-    # The shards where counters of this caller live, by the plan as it is now. Read without a lock: who
-    # uses it compares the plan's generation afterwards, under the locks.
+    # The shards where counters of this caller live, by the plan as it is now. Read without a
+    # lock: who uses it compares the plan's generation afterwards, under the locks.
     cdef uint64_t mask = <uint64_t>load(&engine.plan.everyone_shards)
     cdef int64_t count = load(&engine.plan.subnet_count)
     cdef int64_t pair, i
@@ -193,7 +194,8 @@ cdef inline bint add_line(
     Engine* engine, Scratch* scratch, uint32_t line_number, uint32_t rule_number,
     const Caller* caller
 ) noexcept nogil:
-    # One line under one rule: finds the tally it belongs to, or begins one. False when memory is short.
+    # One line under one rule: finds the tally it belongs to, or begins one. False when memory is
+    # short.
     cdef const Rule* rule = &engine.caps.rules[rule_number]
     cdef JudgedLine* line = &scratch.lines[line_number]
     cdef Tally* tally
@@ -224,8 +226,8 @@ cdef inline bint add_line(
 cdef inline bint collect(
     Engine* engine, Scratch* scratch, const Caller* caller
 ) noexcept nogil:
-    # Fills tallies and claims for the scratch's lines, and sends for the counters. Unknown SKUs concern no
-    # cap. False when memory is short.
+    # Fills tallies and claims for the scratch's lines, and sends for the counters. Unknown SKUs
+    # concern no cap. False when memory is short.
     cdef const vector[uint32_t]* by_sku
     cdef JudgedLine* line
     cdef uint32_t number, i
@@ -300,7 +302,8 @@ cdef inline void count_granted(Scratch* scratch, const JudgedLine* line) noexcep
 
 
 cdef inline void note_statistics(Engine* engine, Scratch* scratch, bint refused) noexcept nogil:
-    # One command counts once for each cap that failed anywhere. An ENFORCE cap counts refusals only.
+    # One command counts once for each cap that failed anywhere. An ENFORCE cap counts refusals
+    # only.
     cdef Tally* tally
     cdef const Rule* rule
     cdef uint32_t i
@@ -316,7 +319,9 @@ cdef inline void note_statistics(Engine* engine, Scratch* scratch, bint refused)
             add(&rule.statistics.get().refused, 1)
 
 
-cdef inline void copy_refusal(const Rule* rule, const Tally* tally, CapRefusal* into) noexcept nogil:
+cdef inline void copy_refusal(
+    const Rule* rule, const Tally* tally, CapRefusal* into
+) noexcept nogil:
     into.line = tally.line
     into.limit = tally.limit
     into.in_force = tally.in_force
@@ -330,7 +335,9 @@ cdef inline void copy_refusal(const Rule* rule, const Tally* tally, CapRefusal* 
     memcpy(into.cap_id, rule.cap_id.data(), rule.cap_id.size())
 
 
-cdef inline uint32_t list_refusals(Engine* engine, Scratch* scratch, CapRefusal* into) noexcept nogil:
+cdef inline uint32_t list_refusals(
+    Engine* engine, Scratch* scratch, CapRefusal* into
+) noexcept nogil:
     # The ENFORCE caps that failed, in order of cap id, then of lines; at most CAP_REFUSALS_MAX.
     cdef uint32_t none = <uint32_t>engine.caps.rules.size()
     cdef uint32_t count = 0, rule_number = 0

@@ -1,5 +1,6 @@
-# Commit, release, extend: what can become of a hold. Each is judged in the order of docs/semantics.md, whose
-# numbers are in the comments, and changes everything after its point of no return.
+# Commit, release, extend: what can become of a hold. Each is judged in the order of
+# docs/semantics.md, whose numbers are in the comments, and changes everything after its point of
+# no return.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
@@ -20,7 +21,8 @@ from atp.engine.native cimport Key, hash128, hash64, load
 from atp.engine.places cimport give_live_place
 from atp.engine.read cimport View, view_record
 from atp.engine.records cimport (
-    Caller, drop_record, file_receipt, find_record, forget_old, is_receipt, make_receipt, mark_ended,
+    Caller, drop_record, file_receipt, find_record, forget_old, is_receipt, make_receipt,
+    mark_ended,
 )
 from atp.engine.scratch cimport LineAsk, Scratch, room_for_lines
 from atp.engine.stock cimport sell_units
@@ -67,7 +69,9 @@ cdef struct Turn:
     LineTable table
 
 
-cdef inline uint64_t fingerprint_of_change(const ChangeCommand* command, uint64_t lines) noexcept nogil:
+cdef inline uint64_t fingerprint_of_change(
+    const ChangeCommand* command, uint64_t lines
+) noexcept nogil:
     cdef uint64_t[6] content
     content[0] = lines
     content[1] = command.kind
@@ -79,8 +83,9 @@ cdef inline uint64_t fingerprint_of_change(const ChangeCommand* command, uint64_
 
 
 cdef inline void lock_turn(Turn* turn) noexcept nogil:
-    # Locks the reservation's shard and the receipt's, finds the reservation, and locks what it concerns.
-    # What a reservation concerns never changes, so it holds as long as the reservation is there.
+    # Locks the reservation's shard and the receipt's, finds the reservation, and locks what it
+    # concerns. What a reservation concerns never changes, so it holds as long as the reservation
+    # is there.
     cdef Engine* engine = turn.engine
     cdef const Key* key = &turn.command.key
     cdef uint64_t mask = mask_of_hash(key.low)
@@ -213,7 +218,9 @@ cdef inline bint answer_bad_expiry(Turn* turn) noexcept nogil:
     return False
 
 
-cdef inline bint take_memory_for_change(Turn* turn, EventFacts* facts, EventLine* lines) noexcept nogil:
+cdef inline bint take_memory_for_change(
+    Turn* turn, EventFacts* facts, EventLine* lines
+) noexcept nogil:
     # 6. All memory that the change needs; False when it is short, and then nothing was taken.
     cdef const ChangeCommand* command = turn.command
     cdef uint32_t i
@@ -316,7 +323,8 @@ cdef inline void decide_change(Turn* turn, EventLine* event_lines) noexcept nogi
 cdef inline void change(
     Engine* engine, const ChangeCommand* command, Scratch* scratch, ChangeAnswer* answer, View* view
 ) noexcept nogil:
-    # Judges one commit, release or extension. `view`, if given, gets the reservation when it is known.
+    # Judges one commit, release or extension. `view`, if given, gets the reservation when it is
+    # known.
     cdef Turn turn
     cdef EventLine* event_lines = NULL
     cdef uint64_t content = 0
@@ -336,8 +344,8 @@ cdef inline void change(
             free(event_lines)
             answer.outcome = CHANGE_LIMIT_REACHED
             return
-        if not add_up(scratch, &turn.table, command.lines, command.line_count, &content, &bad_line) or (
-                scratch.line_count < command.line_count):
+        if (not add_up(scratch, &turn.table, command.lines, command.line_count, &content, &bad_line)
+                or scratch.line_count < command.line_count):
             answer.line_index = first_repeated(scratch, command.line_count)
             free(event_lines)
             return

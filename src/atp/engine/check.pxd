@@ -1,6 +1,6 @@
-# A recount of the laws from what lies in memory, with every shard locked. Owns the list of what is checked;
-# repairs nothing. What units are held is counted by taking each live line from its SKU's `held`, which must
-# end at 0, and putting it back: that needs no memory.
+# A recount of the laws from what lies in memory, with every shard locked. Owns the list of what
+# is checked; repairs nothing. What units are held is counted by taking each live line from its
+# SKU's `held`, which must end at 0, and putting it back: that needs no memory.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libcpp.vector cimport vector
 
@@ -137,7 +137,8 @@ cdef inline void recount(Engine* engine, Recount* count, vector[uint64_t]& found
         recount_skus(engine, engine.shard(i), True, count, found, places)
     for i in range(SHARDS):
         recount_records(engine, engine.shard(i), 1, count, found, places)
-    if (count.skus != engine.shared.skus or count.counters != engine.shared.counters or count.linked != count.due_lines):
+    if (count.skus != engine.shared.skus or count.counters != engine.shared.counters
+            or count.linked != count.due_lines):
         note(found, VIOLATION_TOTALS, 0)
     for i in range(SHARDS):
         count.ended -= engine.shard(i).ended_count

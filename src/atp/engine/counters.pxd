@@ -1,5 +1,5 @@
-# Counters of caps: making, raising, lowering and dropping them. Owns every change of a counter's units;
-# which counters a command concerns is found in caps.pxd.
+# Counters of caps: making, raising, lowering and dropping them. Owns every change of a counter's
+# units; which counters a command concerns is found in caps.pxd.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -21,7 +21,9 @@ cdef inline size_t counter_bytes(const Counter* counter) noexcept nogil:
     return COUNTER_SUBJECT_AT + counter.subject_size
 
 
-cdef inline void drop_counter(Engine* engine, Shard* shard, Counter* counter, uint64_t hash) noexcept nogil:
+cdef inline void drop_counter(
+    Engine* engine, Shard* shard, Counter* counter, uint64_t hash
+) noexcept nogil:
     cdef Ref ref = ref_of(shard, counter)
     if counter.window:
         release_block(shard, counter.window, window_bytes(window_of(engine, counter).room))
@@ -56,7 +58,9 @@ cdef inline bint make_room_in_window(Engine* engine, Shard* shard, Counter* coun
     return True
 
 
-cdef inline int make_counter(Engine* engine, Tally* tally, const Rule* rule, Ref sku) noexcept nogil:
+cdef inline int make_counter(
+    Engine* engine, Tally* tally, const Rule* rule, Ref sku
+) noexcept nogil:
     # A counter of 0 units; returns the limit that is in the way, if any.
     cdef Shard* shard = engine.shard(tally.shard)
     cdef uint8_t identity[IDENTITY_BYTES_MOST]
@@ -94,8 +98,8 @@ cdef inline void drop_empty(Engine* engine, Scratch* scratch) noexcept nogil:
 
 
 cdef inline int make_counters(Engine* engine, Scratch* scratch) noexcept nogil:
-    # Before the point of no return: everything that counting the grant will need. Returns the limit in
-    # the way, and then has left no trace.
+    # Before the point of no return: everything that counting the grant will need. Returns the
+    # limit in the way, and then has left no trace.
     cdef Tally* tally
     cdef const Rule* rule
     cdef int limit = LIMIT_NONE
@@ -147,8 +151,8 @@ cdef inline void raise_counters(
 cdef inline int64_t still_counted(
     Engine* engine, const Counter* counter, const Rule* rule, int64_t granted_at, int64_t units
 ) noexcept nogil:
-    # How many of these units, granted then, the counter still counts: all, or none once a window has
-    # passed over them. The window has been moved up to now.
+    # How many of these units, granted then, the counter still counts: all, or none once a window
+    # has passed over them. The window has been moved up to now.
     cdef WindowEntry* entries
     cdef Window* window
     cdef uint32_t k

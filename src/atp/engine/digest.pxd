@@ -1,5 +1,6 @@
-# A hash of the whole state, equal for equal states: the sum of the hashes of everything in it, so that
-# neither order nor place in memory matters. What is over at `now` is no part of it. Every shard is locked.
+# A hash of the whole state, equal for equal states: the sum of the hashes of everything in it, so
+# that neither order nor place in memory matters. What is over at `now` is no part of it. Every
+# shard is locked.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
@@ -130,7 +131,7 @@ cdef inline Key digest(Engine* engine, int64_t now) noexcept nogil:
         digest_shard(engine, engine.shard(i), now, &sum, places, text)
     for i in range(<uint32_t>engine.caps.rules.size()):
         add_number(text, 4)
-        add_bytes(text, engine.caps.rules[i].definition.data(), engine.caps.rules[i].definition.size())
+        text.append(engine.caps.rules[i].definition)
         add_up_text(&sum, text)
     add_number(text, engine.shared.sequence)
     add_up_text(&sum, text)

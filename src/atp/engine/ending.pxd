@@ -1,6 +1,6 @@
-# Giving units back: to stock, and to the caps that counted them; and ending a hold. Owns what release,
-# expiry and replacement have in common. Needs no memory, so it cannot fail. Every shard concerned is
-# locked.
+# Giving units back: to stock, and to the caps that counted them; and ending a hold. Owns what
+# release, expiry and replacement have in common. Needs no memory, so it cannot fail. Every shard
+# concerned is locked.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libcpp.vector cimport vector
 
@@ -14,6 +14,7 @@ from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, Record, Rule, Sku, address_of, address_size, customer_of, held_of,
     lines_of, name_of, sku_at,
 )
+from atp.engine.locks cimport mask_of_hash
 from atp.engine.native cimport hash64
 from atp.engine.places cimport give_live_place
 from atp.engine.records cimport Caller, mark_ended
@@ -44,10 +45,17 @@ cdef inline uint64_t lines_mask(Record* record) noexcept nogil:
 
 
 cdef inline uint64_t whole_mask(Engine* engine, Record* record) noexcept nogil:
-    # All shards that giving back a hold concerns. Needs no lock but one that keeps the record there: what
-    # it reads never changes.
+    # All shards that giving back a hold concerns. Needs no lock but one that keeps the record
+    # there: what it reads never changes.
     cdef Caller caller = caller_of(record)
-    return (<uint64_t>1 << (record.key.low >> 58)) | lines_mask(record) | subjects_mask(engine, &caller)
+    return (mask_of_hash(record.key.low) | lines_mask(record)
+            | subjects_mask(engine, &caller))
+
+
+cdef inline bint counts(const Rule* rule, const Record* record) noexcept nogil:
+    # Has the cap counted this hold when it was granted?
+    return (rule.subject != SUBJECT_RESERVATION
+            and rule.since_generation <= record.caps_generation)
 
 
 cdef inline void uncount_line(
@@ -65,9 +73,7 @@ cdef inline void uncount_line(
     by_sku = rules_by_sku(engine, name_of(sku), sku.name_size)
     for i in range(rule_count(engine, by_sku)):
         rule = &engine.caps.rules[rule_number(engine, by_sku, i)]
-        if rule.subject == SUBJECT_RESERVATION or rule.since_generation > record.caps_generation:
-            continue
-        if set_subject(&tally, rule, caller):
+        if counts(rule, record) and set_subject(&tally, rule, caller):
             find_counter(engine, &tally, rule, line.sku, now)
             if tally.counter != NULL:
                 lower_counter(engine, &tally, rule, record.create_time, units, sequence)
@@ -89,9 +95,7 @@ cdef inline void take_as_free(
         by_sku = rules_by_sku(engine, name_of(sku), sku.name_size)
         for i in range(rule_count(engine, by_sku)):
             rule = &engine.caps.rules[rule_number(engine, by_sku, i)]
-            if rule.subject == SUBJECT_RESERVATION or rule.since_generation > record.caps_generation:
-                continue
-            if not set_subject(&tally, rule, &caller):
+            if not counts(rule, record) or not set_subject(&tally, rule, &caller):
                 continue
             find_counter(engine, &tally, rule, lines[number].sku, now)
             if tally.counter == NULL:
@@ -113,7 +117,8 @@ cdef inline void give_back_line(
 cdef inline void give_back_all(
     Engine* engine, Record* record, int kind, int64_t end_time, int64_t now, int64_t sequence
 ) noexcept nogil:
-    # Ends a hold by giving back all that it still holds. Lines that hold nothing are linked no more.
+    # Ends a hold by giving back all that it still holds. Lines that hold nothing are linked no
+    # more.
     cdef Caller caller = caller_of(record)
     cdef Line* lines = lines_of(record)
     cdef int64_t units

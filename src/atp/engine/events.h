@@ -1,5 +1,6 @@
-// A change as an atp.v1.Event message (proto/atp/v1/event.proto), written with protozero into the tail.
-// Owns the field numbers; a test reads every message back with the generated Python classes.
+// A change as an atp.v1.Event message (proto/atp/v1/event.proto), written with protozero into the
+// tail. Owns the field numbers; a test reads every message back with the generated Python
+// classes.
 #pragma once
 #include <protozero/buffer_fixed.hpp>
 #include <protozero/pbf_writer.hpp>
@@ -56,7 +57,8 @@ enum EventField : std::uint32_t {
 
 // More than any event with these facts can need.
 inline std::size_t event_bytes_most(const EventFacts& facts) {
-  std::size_t most = 512 + facts.customer_size + facts.request_id_size + facts.sku_size + facts.message_size;
+  std::size_t most = 512 + facts.customer_size + facts.request_id_size + facts.sku_size +
+                     facts.message_size;
   for (std::size_t i = 0; i < facts.line_count; ++i) most += 32 + facts.lines[i].sku_size;
   return most;
 }
@@ -198,8 +200,8 @@ inline std::string write_cap(const CapFacts& facts) {
 
 constexpr std::size_t kFrame = sizeof(std::int64_t) + sizeof(std::uint64_t);
 
-// Promises room for one event, before the point of no return; false when memory is short. The promise is
-// kept by `append`, or given back by `unpromise`.
+// Promises room for one event, before the point of no return; false when memory is short. The
+// promise is kept by `append`, or given back by `unpromise`.
 inline bool promise(Tail& tail, std::size_t most) {
   const std::size_t wanted = most + kFrame;
   tail.lock.take();
@@ -223,8 +225,8 @@ inline void unpromise(Tail& tail, std::size_t most) {
   tail.lock.give();
 }
 
-// Gives the change its sequence and leaves its event. Called with the change's shards locked, so that
-// changes of one thing are in the order of their sequences.
+// Gives the change its sequence and leaves its event. Called with the change's shards locked, so
+// that changes of one thing are in the order of their sequences.
 inline std::int64_t append(Engine& engine, EventField kind, const EventFacts& facts) {
   if (!engine.settings.record_events) return add(&engine.shared.sequence, 1);
   Tail& tail = engine.tail;

@@ -1,5 +1,6 @@
-# What happened, for whoever remembers it: see events.h. A command promises the room for its event before
-# its point of no return; after it, record_change gives the change its sequence and cannot fail.
+# What happened, for whoever remembers it: see events.h. A command promises the room for its event
+# before its point of no return; after it, record_change gives the change its sequence and cannot
+# fail.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 from libcpp cimport bool as cbool

@@ -1,9 +1,11 @@
-# When holds are due. Each SKU keeps its live lines in a heap by expire time, so that a refusal can say when
-# the first unit comes back; each shard keeps its SKUs in a heap by their first expire time; the engine
-# keeps the earliest of all. Owns the heaps; expires nothing (sweep.pxd does).
+# When holds are due. Each SKU keeps its live lines in a heap by expire time, so that a refusal
+# can say when the first unit comes back; each shard keeps its SKUs in a heap by their first
+# expire time; the engine keeps the earliest of all. Owns the heaps; expires nothing (sweep.pxd
+# does).
 #
-# A heap is two parallel arrays in one block: times, then references. It is 4-ary: holds mostly expire in
-# the order they were made, so an insertion ends where it begins. Each member knows its place, for removal.
+# A heap is two parallel arrays in one block: times, then references. It is 4-ary: holds mostly
+# expire in the order they were made, so an insertion ends where it begins. Each member knows its
+# place, for removal.
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
@@ -36,7 +38,9 @@ cdef inline Heap open_heap(
     return heap
 
 
-cdef inline void put(Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member) noexcept nogil:
+cdef inline void put(
+    Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member
+) noexcept nogil:
     heap.times[place] = time
     heap.members[place] = member
     if heap.of_skus:
@@ -45,7 +49,9 @@ cdef inline void put(Engine* engine, Heap* heap, uint32_t place, int64_t time, R
         line_at(engine, member).place = place
 
 
-cdef inline void sift_up(Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member) noexcept nogil:
+cdef inline void sift_up(
+    Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member
+) noexcept nogil:
     cdef uint32_t parent
     while place:
         parent = (place - 1) >> 2
@@ -56,7 +62,9 @@ cdef inline void sift_up(Engine* engine, Heap* heap, uint32_t place, int64_t tim
     put(engine, heap, place, time, member)
 
 
-cdef inline void sift_down(Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member) noexcept nogil:
+cdef inline void sift_down(
+    Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member
+) noexcept nogil:
     cdef uint32_t child, best, last
     while True:
         child = (place << 2) + 1
@@ -76,7 +84,9 @@ cdef inline void sift_down(Engine* engine, Heap* heap, uint32_t place, int64_t t
     put(engine, heap, place, time, member)
 
 
-cdef inline void move_to(Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member) noexcept nogil:
+cdef inline void move_to(
+    Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member
+) noexcept nogil:
     # Puts a member where it belongs, starting from a place that is free.
     if place and heap.times[(place - 1) >> 2] > time:
         sift_up(engine, heap, place, time, member)
@@ -118,8 +128,8 @@ cdef inline bint grow(
 cdef inline bint make_room_for_line(
     Engine* engine, Shard* shard, Sku* sku, uint32_t basket_lines
 ) noexcept nogil:
-    # Reserves what link_line will need; False when memory is short. A SKU with one line has no heap yet.
-    # The lines of one basket may all be of SKUs of this shard that have no live line.
+    # Reserves what link_line will need; False when memory is short. A SKU with one line has no
+    # heap yet. The lines of one basket may all be of SKUs of this shard that have no live line.
     cdef Ref only, block
     cdef uint32_t room
     if sku.heap_count == 0:
@@ -141,7 +151,8 @@ cdef inline bint make_room_for_line(
 
 
 cdef inline void note_shard_due(Engine* engine, Shard* shard) noexcept nogil:
-    # Tells everyone when this shard's first line is due. `pending` goes before `next`: see sweep.pxd.
+    # Tells everyone when this shard's first line is due. `pending` goes before `next`: see
+    # sweep.pxd.
     cdef int64_t first = NEVER
     if shard.due_count:
         first = (<int64_t*>at(engine, shard.due_heap))[0]
@@ -151,7 +162,9 @@ cdef inline void note_shard_due(Engine* engine, Shard* shard) noexcept nogil:
         lower_to(&engine.due.next, first)
 
 
-cdef inline void first_changed(Engine* engine, Shard* shard, Sku* sku, int64_t first) noexcept nogil:
+cdef inline void first_changed(
+    Engine* engine, Shard* shard, Sku* sku, int64_t first
+) noexcept nogil:
     cdef Heap due
     if sku.first_expire != first:
         sku.first_expire = first
@@ -203,7 +216,9 @@ cdef inline void unlink_line(Engine* engine, Line* line) noexcept nogil:
     first_changed(engine, shard, sku, heap.times[0])
 
 
-cdef inline void relink_line(Engine* engine, Line* line, Ref ref, int64_t expire_time) noexcept nogil:
+cdef inline void relink_line(
+    Engine* engine, Line* line, Ref ref, int64_t expire_time
+) noexcept nogil:
     # Moves a linked line to another time; needs no memory.
     cdef Sku* sku = sku_at(engine, line.sku)
     cdef Heap heap

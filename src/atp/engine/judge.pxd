@@ -1,6 +1,7 @@
-# The judgement of a reserve: whether units are still to sell. Reads top to bottom: what is asked, what is
-# locked, what is known of the request, then line by line. Changes nothing but the caps' statistics;
-# reserve.pxd grants. docs/semantics.md has the rules in prose; its numbers are in the comments.
+# The judgement of a reserve: whether units are still to sell. Reads top to bottom: what is asked,
+# what is locked, what is known of the request, then line by line. Changes nothing but the caps'
+# statistics; reserve.pxd grants. docs/semantics.md has the rules in prose; its numbers are in the
+# comments.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from libcpp cimport bool as cbool
@@ -89,8 +90,8 @@ cdef inline uint64_t fingerprint_of(const Case* case, uint64_t lines) noexcept n
 
 
 cdef inline uint64_t replaced_mask(Case* case) noexcept nogil:
-    # The shards that giving back the replaced hold concerns. What never changes of it is read under its
-    # own shard's lock, before all locks are taken in order.
+    # The shards that giving back the replaced hold concerns. What never changes of it is read
+    # under its own shard's lock, before all locks are taken in order.
     cdef Engine* engine = case.engine
     cdef const Key* key = &case.command.replaces
     cdef uint64_t mask = mask_of_hash(key.low)
@@ -184,8 +185,11 @@ cdef inline int judge_frame(Case* case) noexcept nogil:
     cdef Record* record
     if ttl == 0 and command.expire_time == 0:
         ttl = command.default_ttl
-    case.expire_time = command.expire_time if ttl == 0 else min(case.now + min(ttl, TIME_MAX), NEVER - 1)
-    if case.expire_time <= case.now or case.expire_time - case.now > case.engine.settings.longest_life:
+    case.expire_time = command.expire_time
+    if ttl:
+        case.expire_time = min(case.now + min(ttl, TIME_MAX), NEVER - 1)
+    if (case.expire_time <= case.now
+            or case.expire_time - case.now > case.engine.settings.longest_life):
         return RESERVE_EXPIRY_OUT_OF_RANGE
     if not command.has_replaces:
         return 0
@@ -209,12 +213,14 @@ cdef inline JudgedLine* find_own_line(Case* case, const Line* own) noexcept nogi
 
 
 cdef inline void look_up_lines(Case* case) noexcept nogil:
-    # Which SKUs there are; what each has is sent for, and read when the caps have been looked up too.
+    # Which SKUs there are; what each has is sent for, and read when the caps have been looked up
+    # too.
     cdef JudgedLine* line
     cdef uint32_t i
     for i in range(case.scratch.line_count):
         line = &case.scratch.lines[i]
-        line.ref = find_sku(case.engine.shard(line.hash >> 58), line.name, line.name_size, line.hash)
+        line.ref = find_sku(
+            case.engine.shard(line.hash >> 58), line.name, line.name_size, line.hash)
         if line.ref:
             line.sku = sku_at(case.engine, line.ref)
 

@@ -1,7 +1,7 @@
-// What the engine keeps in memory: the blocks of an arena, the indexes over them, a shard, the whole.
-// Owns the layout; decides nothing. A block is named by a 32-bit reference: 6 bits of shard, 26 bits of
-// place in the shard's arena in granules of 8 bytes. Sizes are asserted, because memory per SKU and per
-// hold is a promise.
+// What the engine keeps in memory: the blocks of an arena, the indexes over them, a shard, the
+// whole. Owns the layout; decides nothing. A block is named by a 32-bit reference: 6 bits of
+// shard, 26 bits of place in the shard's arena in granules of 8 bytes. Sizes are asserted,
+// because memory per SKU and per hold is a promise.
 #pragma once
 #include <tsl/robin_map.h>
 #include <tsl/robin_set.h>
@@ -40,7 +40,8 @@ struct Sku {
 constexpr std::size_t kSkuNameAt = 73;
 static_assert(offsetof(Sku, name_size) == kSkuNameAt - 1, "the name follows its size");
 
-// A reservation, or (line_count 0) the receipt of another command. Lines, address and customer follow.
+// A reservation, or (line_count 0) the receipt of another command. Lines, address and customer
+// follow.
 struct Record {
   Key key;
   std::uint64_t fingerprint;
@@ -66,7 +67,8 @@ struct Line {
 };
 static_assert(sizeof(Line) == 24, "a line is three granules");
 
-// Units in force for one subject of one cap. Its identity runs from cap_uid to the end of the subject.
+// Units in force for one subject of one cap. Its identity runs from cap_uid to the end of the
+// subject.
 struct Counter {
   std::int64_t units;
   std::int64_t last_sequence;
@@ -137,8 +139,8 @@ struct CounterTraits {
   }
 };
 
-// Remembers where a table's buckets are, so that one can be fetched into the cache ahead of its use, by
-// whoever holds no lock: a stale place costs nothing.
+// Remembers where a table's buckets are, so that one can be fetched into the cache ahead of its
+// use, by whoever holds no lock: a stale place costs nothing.
 template <class T>
 struct KnownPlace {
   using value_type = T;
@@ -158,9 +160,9 @@ struct KnownPlace {
   }
 };
 
-// A hash set of references into one arena. An entry is the place of the block with six bits of its hash
-// above it, so that most strangers are told apart without reading their block. The hash's top six bits
-// chose the shard, the six below are the tag, the low ones choose the bucket.
+// A hash set of references into one arena. An entry is the place of the block with six bits of
+// its hash above it, so that most strangers are told apart without reading their block. The
+// hash's top six bits chose the shard, the six below are the tag, the low ones choose the bucket.
 template <class Traits>
 class Index {
   static std::uint32_t tag(std::uint64_t hash) {

@@ -223,7 +223,8 @@ cdef inline char* at(Engine* engine, Ref ref) noexcept nogil:
 
 
 cdef inline Ref ref_of(const Shard* shard, const void* block) noexcept nogil:
-    return <Ref>((<const char*>block - shard.base) // <Py_ssize_t>GRANULE) | (shard.number << PLACE_BITS)
+    cdef Py_ssize_t place = (<const char*>block - shard.base) // <Py_ssize_t>GRANULE
+    return <Ref>place | (shard.number << PLACE_BITS)
 
 
 cdef inline Sku* sku_at(Engine* engine, Ref ref) noexcept nogil:
@@ -250,8 +251,8 @@ cdef inline Record* record_of(Line* line) noexcept nogil:
     return <Record*>(<char*>(line - line.index) - sizeof(Record))
 
 
-# The byte `flags` of a record: kind (a ReservationState or a RecordKind) in the low 4 bits, then one for
-# a partial grant, then the size of the address: 0, 4 or 16 bytes as 0, 1, 2.
+# The byte `flags` of a record: kind (a ReservationState or a RecordKind) in the low 4 bits, then
+# one for a partial grant, then the size of the address: 0, 4 or 16 bytes as 0, 1, 2.
 cdef inline int kind_of(const Record* record) noexcept nogil:
     return record.flags & 15
 

@@ -1,4 +1,5 @@
-# Every bound that is fixed when the engine is compiled. Those that are settings are in atp/settings.py.
+# Every bound that is fixed when the engine is compiled. Those that are settings are in
+# atp/settings.py.
 cdef enum:
     SHARDS = 64
     SKU_BYTES_MAX = 64

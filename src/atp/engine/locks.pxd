@@ -1,5 +1,5 @@
-# Which shards a command locks, and how: a mask, taken in ascending order, so that there is no deadlock and
-# no hierarchy to remember. Owns the order; knows nothing of what is guarded.
+# Which shards a command locks, and how: a mask, taken in ascending order, so that there is no
+# deadlock and no hierarchy to remember. Owns the order; knows nothing of what is guarded.
 from libc.stdint cimport uint64_t
 
 from atp.engine.layout cimport Engine
@@ -26,8 +26,9 @@ cdef inline void unlock(Engine* engine, uint64_t mask) noexcept nogil:
 
 
 cdef inline bint lock_more(Engine* engine, uint64_t held, uint64_t wanted) noexcept nogil:
-    # Takes what is wanted beyond what is held. Below the highest one held it only tries, because waiting
-    # there could deadlock; when it fails it has given back everything, `held` too, and returns False.
+    # Takes what is wanted beyond what is held. Below the highest one held it only tries, because
+    # waiting there could deadlock; when it fails it has given back everything, `held` too, and
+    # returns False.
     cdef uint64_t more = wanted & ~held
     cdef uint64_t taken = held
     cdef uint64_t bit

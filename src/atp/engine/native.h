@@ -50,8 +50,8 @@ inline void prefetch_to_write(const void* at) { __builtin_prefetch(at, 1); }
 inline void poison(void* address, std::size_t size) { ATP_POISON(address, size); }
 inline void unpoison(void* address, std::size_t size) { ATP_UNPOISON(address, size); }
 
-// A lock for critical sections of a microsecond: spins for a moment, then lets others run. Four bytes,
-// so that it shares a cache line with what it guards.
+// A lock for critical sections of a microsecond: spins for a moment, then lets others run. Four
+// bytes, so that it shares a cache line with what it guards.
 struct Lock {
   std::uint32_t taken = 0;
 
@@ -97,7 +97,8 @@ inline void raise_to(std::int64_t* at, std::int64_t value) {
 
 inline std::uint64_t hash64(const void* data, std::size_t size) { return XXH3_64bits(data, size); }
 
-// A request id's 16 bytes: XXH3-128 in canonical (big-endian) order, as two words for fast compares.
+// A request id's 16 bytes: XXH3-128 in canonical (big-endian) order, as two words for fast
+// compares.
 struct Key {
   std::uint64_t high;
   std::uint64_t low;

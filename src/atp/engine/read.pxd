@@ -1,5 +1,5 @@
-# Reading: copies of reservations and of SKUs' counters, taken under the locks for use after them. Changes
-# nothing.
+# Reading: copies of reservations and of SKUs' counters, taken under the locks for use after them.
+# Changes nothing.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -112,9 +112,11 @@ cdef inline void view_sku(const Sku* sku, SkuView* view) noexcept nogil:
     view.last_sequence = sku.last_sequence
 
 
-cdef inline int64_t first_expire_beside(Engine* engine, const Sku* sku, const Line* own) noexcept nogil:
-    # When the first line other than `own` expires: NEVER when there is none. In a 4-ary heap the second
-    # earliest stands right under the first.
+cdef inline int64_t first_expire_beside(
+    Engine* engine, const Sku* sku, const Line* own
+) noexcept nogil:
+    # When the first line other than `own` expires: NEVER when there is none. In a 4-ary heap the
+    # second earliest stands right under the first.
     cdef int64_t* times
     cdef int64_t first = NEVER
     cdef uint32_t i

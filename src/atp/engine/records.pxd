@@ -1,5 +1,5 @@
-# Reservations and receipts: finding, making, ending and forgetting them. Owns the memory of what was done;
-# moves no units.
+# Reservations and receipts: finding, making, ending and forgetting them. Owns the memory of what
+# was done; moves no units.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -52,14 +52,18 @@ cdef inline bint is_over(Engine* engine, const Record* record, int64_t now) noex
     return now - record.expire_time >= engine.settings.remember
 
 
-cdef inline void forget_old(Engine* engine, Shard* shard, int64_t now, uint32_t most) noexcept nogil:
+cdef inline void forget_old(
+    Engine* engine, Shard* shard, int64_t now, uint32_t most
+) noexcept nogil:
     # At most `most` of them, so that no command pays for many.
     while most and shard.ended_first and now - shard.ended_first_time >= engine.settings.remember:
         forget_first(engine, shard)
         most -= 1
 
 
-cdef inline Ref find_record(Engine* engine, Shard* shard, const Key* key, int64_t now) noexcept nogil:
+cdef inline Ref find_record(
+    Engine* engine, Shard* shard, const Key* key, int64_t now
+) noexcept nogil:
     # 0 when there is none, or its memory is over; such a one and all older ones are then forgotten.
     cdef Probe probe
     cdef uint32_t place
@@ -71,7 +75,8 @@ cdef inline Ref find_record(Engine* engine, Shard* shard, const Key* key, int64_
     if not place:
         return 0
     ref = place | (shard.number << PLACE_BITS)
-    if kind_of(record_at(engine, ref)) != STATE_HELD and is_over(engine, record_at(engine, ref), now):
+    if (kind_of(record_at(engine, ref)) != STATE_HELD
+            and is_over(engine, record_at(engine, ref), now)):
         while shard.records.find(probe):
             forget_first(engine, shard)
         return 0
@@ -103,8 +108,8 @@ cdef inline void mark_ended(
 cdef inline Ref make_record(
     Engine* engine, Shard* shard, const Key* key, uint32_t line_count, const Caller* caller
 ) noexcept nogil:
-    # A block with its key, address and customer, not yet in the index; 0 when memory is short. After it,
-    # file_record cannot fail.
+    # A block with its key, address and customer, not yet in the index; 0 when memory is short.
+    # After it, file_record cannot fail.
     cdef uint8_t code = 0 if caller.address_size == 0 else 1 if caller.address_size == 4 else 2
     cdef size_t size = (sizeof(Record) + line_count * sizeof(Line) + caller.address_size
                         + caller.customer_size)

@@ -1,5 +1,5 @@
-# Reserve: from the question to the answer. Judges (judge.pxd), takes what granting needs, and after the
-# point of no return changes everything in one step and cannot fail.
+# Reserve: from the question to the answer. Judges (judge.pxd), takes what granting needs, and
+# after the point of no return changes everything in one step and cannot fail.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
@@ -155,8 +155,8 @@ cdef inline void fill_record(Case* case, Grant* grant, int64_t sequence) noexcep
 
 
 cdef inline void grant_hold(Case* case, Grant* grant) noexcept nogil:
-    # 6. Everything was taken: cannot fail from here. New counts go up before the replaced hold's go down, so
-    # that no counter that both need is dropped in between.
+    # 6. Everything was taken: cannot fail from here. New counts go up before the replaced hold's
+    # go down, so that no counter that both need is dropped in between.
     cdef Engine* engine = case.engine
     cdef int64_t sequence = record_change(engine, RESERVED, &grant.facts)
     raise_counters(engine, case.scratch, case.now, sequence)
@@ -194,10 +194,11 @@ cdef inline void decide(Case* case, View* view) noexcept nogil:
 
 
 cdef inline void reserve(
-    Engine* engine, const ReserveCommand* command, Scratch* scratch, ReserveAnswer* answer, View* view
+    Engine* engine, const ReserveCommand* command, Scratch* scratch, ReserveAnswer* answer,
+    View* view
 ) noexcept nogil:
-    # Judges one basket and grants it or not. `view`, if given, gets the reservation. The scratch is open,
-    # and what the answer says of lines and caps stays in it until it is closed.
+    # Judges one basket and grants it or not. `view`, if given, gets the reservation. The scratch
+    # is open, and what the answer says of lines and caps stays in it until it is closed.
     cdef Case case
     cdef uint64_t content
     answer.sequence = 0
@@ -210,7 +211,8 @@ cdef inline void reserve(
         answer.outcome = RESERVE_LIMIT_REACHED
         answer.limit = LIMIT_MEMORY
         return
-    if not add_up(scratch, &case.table, command.lines, command.line_count, &content, &answer.bad_line):
+    if not add_up(scratch, &case.table, command.lines, command.line_count, &content,
+                  &answer.bad_line):
         return
     case.engine = engine
     case.command = command

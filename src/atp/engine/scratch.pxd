@@ -1,5 +1,6 @@
-# What a command needs while it is judged: its lines, and what the caps say of them. Lives on the caller's
-# stack; baskets that do not fit take memory for the time of the call. Owns that memory; decides nothing.
+# What a command needs while it is judged: its lines, and what the caps say of them. Lives on the
+# caller's stack; baskets that do not fit take memory for the time of the call. Owns that memory;
+# decides nothing.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset

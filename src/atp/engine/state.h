@@ -1,5 +1,5 @@
-// The whole engine in memory: settings, what all shards share, and the shards. Owns construction and
-// release of the address space; decides nothing.
+// The whole engine in memory: settings, what all shards share, and the shards. Owns construction
+// and release of the address space; decides nothing.
 #pragma once
 #include <new>
 

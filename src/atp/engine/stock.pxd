@@ -1,5 +1,5 @@
-# SKUs: finding them, making them, and the two laws of their counters. Owns every change of on hand, held
-# and sold; each change is checked where it is made.
+# SKUs: finding them, making them, and the two laws of their counters. Owns every change of on
+# hand, held and sold; each change is checked where it is made.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 

@@ -1,4 +1,5 @@
-# Stock from outside: setting and adjusting what is on hand. Judged in the order of docs/semantics.md.
+# Stock from outside: setting and adjusting what is on hand. Judged in the order of
+# docs/semantics.md.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 
@@ -83,53 +84,72 @@ cdef inline bint answer_known(
     return True
 
 
-cdef inline Ref create_sku(
-    Engine* engine, const SupplyCommand* command, uint64_t hash, SupplyAnswer* answer
+cdef inline bint may_create(
+    Engine* engine, const SupplyCommand* command, SupplyAnswer* answer
 ) noexcept nogil:
-    # For a first setting; 0 when it is refused, and the answer says why.
-    cdef Ref ref
+    # For a first setting: takes the place of one more SKU; False when it is refused, and the answer
+    # says why.
     if command.reason != REASON_NONE or command.has_expected:
         answer.outcome = STOCK_SKU_UNKNOWN
-        return 0
-    answer.outcome = STOCK_LIMIT_REACHED
+        return False
     if add(&engine.shared.skus, 1) > engine.settings.sku_max:
         add(&engine.shared.skus, -1)
+        answer.outcome = STOCK_LIMIT_REACHED
         answer.limit = LIMIT_SKUS
-        return 0
-    ref = make_sku(engine, engine.shard(hash >> 58), command.sku, command.sku_size, hash)
-    if not ref:
-        add(&engine.shared.skus, -1)
-        answer.limit = LIMIT_MEMORY
-    return ref
+        return False
+    return True
+
+
+cdef inline uint64_t fingerprint_of_supply(
+    const SupplyCommand* command, uint64_t hash
+) noexcept nogil:
+    cdef uint64_t[4] content
+    content[0] = hash
+    content[1] = <uint64_t>command.quantity
+    content[2] = command.reason
+    content[3] = RECEIPT_ADJUST
+    return hash64(content, sizeof(content))
+
+
+cdef inline bint take_memory_for_supply(
+    Engine* engine, const SupplyCommand* command, const Key* key, EventFacts* facts,
+    Ref* receipt, SupplyAnswer* answer
+) noexcept nogil:
+    # The receipt, and room for the event; False when memory is short, and then nothing was taken.
+    answer.outcome = STOCK_LIMIT_REACHED
+    answer.limit = LIMIT_MEMORY
+    receipt[0] = 0
+    if command.request_id_size:
+        receipt[0] = make_receipt(engine, key)
+        if not receipt[0]:
+            return False
+    facts.sku = command.sku
+    facts.sku_size = command.sku_size
+    facts.reason = command.reason
+    facts.receipt_key = key if receipt[0] else NULL
+    if promise_event(engine, facts):
+        return True
+    if receipt[0]:
+        drop_record(engine, engine.shard(key.low >> 58), receipt[0])
+    return False
 
 
 cdef inline void decide_supply(
     Engine* engine, const SupplyCommand* command, uint64_t hash, const Key* key, int64_t now,
     SupplyAnswer* answer, SkuView* view
 ) noexcept nogil:
-    cdef EventFacts facts
-    cdef uint64_t[4] content
-    cdef uint64_t fingerprint
-    cdef int64_t received = 0, adjusted = 0
-    cdef Ref receipt = 0
-    cdef Sku* sku
+    cdef uint64_t fingerprint = fingerprint_of_supply(command, hash)
     cdef Ref ref = find_sku(engine.shard(hash >> 58), command.sku, command.sku_size, hash)
     cdef bint new = ref == 0
-    content[0] = hash
-    content[1] = <uint64_t>command.quantity
-    content[2] = command.reason
-    content[3] = RECEIPT_ADJUST
-    fingerprint = hash64(content, sizeof(content))
-    if ref:
+    cdef int64_t received = command.quantity
+    cdef int64_t adjusted = 0
+    cdef EventFacts facts
+    cdef Ref receipt = 0
+    cdef Sku* sku
+    if not new:
         view_sku(sku_at(engine, ref), view)
     if answer_known(engine, command, key, fingerprint, now, answer):
         return
-    clear_facts(&facts, now)
-    facts.sku = command.sku
-    facts.sku_size = command.sku_size
-    facts.reason = command.reason
-    facts.receipt_key = key if command.request_id_size else NULL
-    facts.receipt_fingerprint = fingerprint
     if not new:
         sku = sku_at(engine, ref)
         answer.outcome = <uint8_t>judge_supply(command, sku, &received, &adjusted)
@@ -138,23 +158,21 @@ cdef inline void decide_supply(
         if command.reason == REASON_NONE and adjusted == 0:
             answer_unchanged(answer, sku.last_sequence)
             return
-    answer.outcome = STOCK_LIMIT_REACHED
-    answer.limit = LIMIT_MEMORY
-    if command.request_id_size and not new:
-        receipt = make_receipt(engine, key)
-        if not receipt:
-            return
-    if not promise_event(engine, &facts):
-        if receipt:
-            drop_record(engine, engine.shard(key.low >> 58), receipt)
+    elif not may_create(engine, command, answer):
+        return
+    clear_facts(&facts, now)
+    facts.receipt_fingerprint = fingerprint
+    if not take_memory_for_supply(engine, command, key, &facts, &receipt, answer):
+        if new:
+            add(&engine.shared.skus, -1)
         return
     if new:
-        ref = create_sku(engine, command, hash, answer)
+        ref = make_sku(engine, engine.shard(hash >> 58), command.sku, command.sku_size, hash)
         if not ref:
             unpromise_event(engine, &facts)
+            add(&engine.shared.skus, -1)
             return
         sku = sku_at(engine, ref)
-        received = command.quantity
     # Cannot fail from here.
     facts.on_hand = sku.on_hand + received + adjusted
     facts.received = sku.received + received
@@ -162,7 +180,8 @@ cdef inline void decide_supply(
     answer.sequence = record_change(engine, STOCK_CHANGED, &facts)
     change_on_hand(sku, received, adjusted, answer.sequence)
     if receipt:
-        file_receipt(engine, receipt, key, RECEIPT_ADJUST, fingerprint, now, answer.sequence)
+        file_receipt(
+            engine, receipt, key, RECEIPT_ADJUST, fingerprint, now, answer.sequence)
     answer.outcome = STOCK_DONE
     answer.limit = LIMIT_NONE
     view_sku(sku, view)

@@ -1,11 +1,12 @@
-# Law 9: from `expire_time` on the units are sellable, however late a sweep is. Whoever judges or reads
-# anything at `t` enters through here, and everything due by `t` has expired before. Owns the engine's
-# time, the earliest due time, and expiring in order.
+# Law 9: from `expire_time` on the units are sellable, however late a sweep is. Whoever judges or
+# reads anything at `t` enters through here, and everything due by `t` has expired before. Owns
+# the engine's time, the earliest due time, and expiring in order.
 #
-# `due.next` is never later than the first due time of any shard. It is lowered whenever a shard's first
-# due time is (expiry.pxd, note_shard_due), and raised only here, by one sweeper at a time: `pending` starts
-# over at never, is lowered by the scan of all shards and by everyone else meanwhile, and is copied to
-# `next` until it holds still, so that no lowering is lost between scan and copy.
+# `due.next` is never later than the first due time of any shard. It is lowered whenever a shard's
+# first due time is (expiry.pxd, note_shard_due), and raised only here, by one sweeper at a time:
+# `pending` starts over at never, is lowered by the scan of all shards and by everyone else
+# meanwhile, and is copied to `next` until it holds still, so that no lowering is lost between
+# scan and copy.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from atp.engine.ending cimport expire_hold, whole_mask
@@ -66,7 +67,8 @@ cdef inline int64_t first_due_time(Engine* engine, uint32_t* shard) noexcept nog
 
 
 cdef inline int64_t expire_due(Engine* engine, int64_t now) noexcept nogil:
-    # Expires all that is due by `now`, earliest first; returns how many. No shard is locked by the caller.
+    # Expires all that is due by `now`, earliest first; returns how many. No shard is locked by
+    # the caller.
     cdef int64_t expired = 0
     cdef int64_t first
     cdef uint32_t shard = 0

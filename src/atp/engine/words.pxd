@@ -1,5 +1,5 @@
-# The engine's numbers for outcomes, states and kinds: those of proto/atp/v1 and atp/vocabulary.py. A
-# test holds the three together. Refusals are in order of precedence.
+# The engine's numbers for outcomes, states and kinds: those of proto/atp/v1 and
+# atp/vocabulary.py. A test holds the three together. Refusals are in order of precedence.
 cdef enum ReservationState:
     STATE_HELD = 1
     STATE_COMMITTED = 2

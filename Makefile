@@ -1,0 +1,59 @@
+# The commands of the project. `make demo` and `make test` do all the set-up there is; each installs what
+# is missing and nothing the second time.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ENGINE := $(wildcard src/atp/*.pyx src/atp/core/*.pxi src/atp/engine/*.pxd src/atp/engine/*.h)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-quick bench test-sanitize fuzz lint format proto build clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: pyproject.toml tools/install_system.sh
+	@PYTHON=$(PYTHON) tools/install_system.sh
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "atp: installing Python packages into $(VENV)"
+	@$(BIN)/pip install -q --disable-pip-version-check "setuptools>=77" "cython>=3.1,<4" "numpy>=2.0"
+	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e ".[dev]"
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed setup.py $(ENGINE)
+	@echo "atp: building the native engine"
+	@$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@
+
+build: $(VENV)/.built ## install what is missing and build the native engine
+
+demo: build ## a year of real orders as a sale, with an audit at the end
+	@$(BIN)/atp demo $(DEMO)
+
+test: build ## all tests, with short forms of the long campaigns
+	@$(BIN)/python -m pytest -q
+	@$(BIN)/python tools/sanitize.py --short
+
+test-quick: build ## the tests without sanitizers and benchmarks
+	@$(BIN)/python -m pytest -q tests
+
+bench: build ## the benchmarks, full size; writes bench/out
+	@$(BIN)/python -m pytest -q bench --full -p no:cacheprovider -s
+
+test-sanitize: build ## the engine's tests under ThreadSanitizer, and AddressSanitizer with UBSan
+	@$(BIN)/python tools/sanitize.py
+
+fuzz: build ## long random histories against the reference engine
+	@$(BIN)/python -m pytest -q tests/test_machine.py tests/test_histories.py \
+	    --hypothesis-profile=long --timeout=0
+
+lint: build ## ruff, mypy and the proto rules
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python tools/lint_proto.py
+
+format: build ## put the Python code in shape
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+proto: build ## generate src/atp/v1 from proto/
+	@$(BIN)/python tools/generate_proto.py
+
+clean: ## remove what was built, not what was installed
+	@rm -rf build src/atp/_core.cpp src/atp/*.so $(VENV)/.built bench/out

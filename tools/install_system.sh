@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building, running and testing need, and only those that are missing.
+# Says in one line what is missing where it may not install (no root, no sudo, no apt).
+set -euo pipefail
+missing=()
+
+has_header() { echo "#include <$1>" | c++ -E -x c++ - -o /dev/null 2>/dev/null; }
+need_program() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
+
+need_program c++ g++
+need_program make make
+need_program setarch util-linux
+for pair in tsl/robin_map.h:robin-map-dev xxhash.h:libxxhash-dev protozero/pbf_writer.hpp:libprotozero-dev; do
+  has_header "${pair%%:*}" || missing+=("${pair##*:}")
+done
+python=${PYTHON:-python3}
+need_program "$python" python3
+if command -v "$python" >/dev/null 2>&1; then
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "atp: $("$python" --version) is too old: 3.11 or newer is needed; name one with PYTHON=..." >&2
+    exit 2
+  }
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  header=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include") + "/Python.h")')
+  [ -f "$header" ] || missing+=(python3-dev)
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+root=()
+[ "$(id -u)" -eq 0 ] || root=(sudo -n)
+if ! command -v apt-get >/dev/null 2>&1 || ! "${root[@]}" true 2>/dev/null; then
+  echo "atp: missing packages, and no right to install them: apt-get install ${missing[*]}" >&2
+  exit 2
+fi
+echo "atp: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${root[@]}" apt-get update -q >/dev/null
+"${root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,0 +1,157 @@
+"""Builds the engine under a sanitizer and runs its tests: ThreadSanitizer, then AddressSanitizer with UBSan.
+
+Owns the builds under build/ and the environment that Python needs for them. A canary goes first: a
+small program with a planted fault that the sanitizer must find, else it proves nothing here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+EXIT = 66
+
+RACE = """
+#include <thread>
+int shared;
+int main() {
+  std::thread one([] { for (int i = 0; i < 100000; ++i) ++shared; });
+  for (int i = 0; i < 100000; ++i) ++shared;
+  one.join();
+}
+"""
+OVERFLOW = """
+#include <cstdlib>
+int main(int count, char**) {
+  char* bytes = static_cast<char*>(std::malloc(8));
+  bytes[8 * count] = 1;
+  return bytes[0];
+}
+"""
+
+
+class Flavour(NamedTuple):
+    """One sanitizer build: what it is linked with, how it is told, and which tests it runs."""
+
+    name: str
+    libraries: tuple[str, ...]
+    options: dict[str, str]
+    canary: str
+    tests: tuple[str, ...]
+    scale: float
+
+
+FLAVOURS = (
+    Flavour(
+        "thread",
+        ("libtsan.so",),
+        {
+            "TSAN_OPTIONS": f"suppressions={ROOT}/tools/suppress_thread.txt "
+            f"exitcode={EXIT} report_thread_leaks=0"
+        },
+        RACE,
+        ("tests/test_threads.py", "tests/test_histories.py"),
+        1.0,
+    ),
+    Flavour(
+        "address",
+        ("libasan.so", "libubsan.so"),
+        {
+            "ASAN_OPTIONS": f"detect_leaks=0:exitcode={EXIT}:allocator_may_return_null=1",
+            "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:exitcode={EXIT}",
+        },
+        OVERFLOW,
+        (
+            "tests/test_threads.py",
+            "tests/test_model_rules.py",
+            "tests/test_malformed.py",
+            "tests/test_execute.py",
+            "tests/test_engine_bounds.py",
+            "tests/test_histories.py",
+        ),
+        1.0,
+    ),
+)
+SHORT_SCALE = 0.2
+
+
+def without_shuffled_addresses() -> list[str]:
+    """ThreadSanitizer needs its own places in the address space, which some kernels shuffle into."""
+    return ["setarch", platform.machine(), "-R"]
+
+
+def check_canary(flavour: Flavour) -> None:
+    """The sanitizer finds a planted fault."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "canary"
+        source = program.with_suffix(".cpp")
+        source.write_text(flavour.canary)
+        flags = [f"-fsanitize={flavour.name}", "-g", "-pthread"]
+        subprocess.run(["c++", *flags, str(source), "-o", str(program)], check=True)
+        command = [*without_shuffled_addresses(), str(program)]
+        found = subprocess.run(command, capture_output=True, check=False)
+    if found.returncode == 0:
+        sys.exit(f"atp: {flavour.name} sanitizer does not find a planted fault: it proves nothing")
+
+
+def build(flavour: Flavour) -> Path:
+    """Builds the package into build/<flavour>/lib and returns that folder."""
+    base = ROOT / "build" / flavour.name
+    command = [sys.executable, "setup.py", "-q", "build"]
+    command += ["--build-base", str(base), "--build-lib", str(base / "lib")]
+    environment = {**os.environ, "ATP_SANITIZE": flavour.name}
+    shutil.rmtree(base / "lib", ignore_errors=True)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    return base / "lib"
+
+
+def library(name: str) -> str:
+    """Where the compiler keeps a sanitizer's library."""
+    command = ["c++", f"-print-file-name={name}"]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    if not Path(found).is_absolute():
+        sys.exit(f"atp: {name} is missing: install the Debian package g++")
+    return found
+
+
+def run(flavour: Flavour, folder: Path, scale: float) -> int:
+    """Runs the flavour's tests on its build."""
+    environment = {
+        **os.environ,
+        **flavour.options,
+        "PYTHONPATH": str(folder),
+        "LD_PRELOAD": " ".join(library(name) for name in flavour.libraries),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    command = [*without_shuffled_addresses(), sys.executable, "-m", "pytest", "-q"]
+    command += ["-p", "no:cacheprovider", f"--thread-scale={scale}", *flavour.tests]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def main() -> None:
+    """Exit status 0 when no sanitizer found anything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="smaller sizes, for every day")
+    parser.add_argument("flavours", nargs="*", metavar="FLAVOUR", help="thread, address")
+    arguments = parser.parse_args()
+    for flavour in FLAVOURS:
+        if arguments.flavours and flavour.name not in arguments.flavours:
+            continue
+        check_canary(flavour)
+        scale = flavour.scale * (SHORT_SCALE if arguments.short else 1)
+        print(f"atp: tests under the {flavour.name} sanitizer", flush=True)
+        status = run(flavour, build(flavour), scale)
+        if status:
+            sys.exit(f"atp: the {flavour.name} sanitizer, or a test under it, failed ({status})")
+
+
+if __name__ == "__main__":
+    main()
