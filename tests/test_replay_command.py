@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -117,6 +118,10 @@ def test_no_server_is_one_clear_line(orders: Path) -> None:
     assert result.exception.status == NOT_JUDGED
     assert "127.0.0.1:1" in result.exception.message
     assert "\n" not in result.exception.message
+    assert result.exception.details is None
+    told = ask(None, orders, *nowhere, "--json").exception
+    assert isinstance(told, Failed)
+    assert json.loads(told.text())["error"]["message"] == told.message
 
 
 MISTAKES: dict[str, tuple[list[str], str]] = {
@@ -183,9 +188,8 @@ def test_a_broken_law_ends_with_status_1(monkeypatch: pytest.MonkeyPatch, orders
 def test_what_is_printed_cannot_move_the_cursor() -> None:
     rows = [row._replace(stock_code=f"[red]\x1b[2J{row.stock_code}") for row in small_rows()]
     result = sell(ReferenceEngine(), small_plan(rows, 0.0, 0.0), allow_partial=True)
-    console = Console(width=120, no_color=True, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    with console.file:
-        render(report_of(result), console)
+    console = Console(width=120, no_color=True, record=True, file=io.StringIO())
+    render(report_of(result), console)
     text = console.export_text()
     assert "\x1b" not in text
     assert "[red]\\x1b[2Jsku-" in text

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atp.cli.failed import NOT_JUDGED, Failed
-from atp.cli.replay import end, prepare_and_run, sale_options
+from atp.cli.replay import end, failing_as, prepare_and_run, sale_options
 
 if TYPE_CHECKING:
     from atp.replay.run import Target
@@ -63,9 +63,10 @@ def demo(*, file: Path | None, out: Path, **values: Any) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if values["report_file"] is None:
         values["report_file"] = out / "report.json"
-    with _server(out) as target:
-        result, report = prepare_and_run(file, target, values)
-    end(result, report, values)
+    with failing_as(values["as_json"]):
+        with _server(out) as target:
+            result, report = prepare_and_run(file, target, values)
+        end(result, report, values)
 
 
 def _orders(file: Path | None, made_up: bool) -> Path | None:

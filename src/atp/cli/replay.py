@@ -7,6 +7,7 @@ ends. What a sale is, and whether the laws held, is for atp.replay to say.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -76,7 +77,7 @@ _SALE_OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--caps", "caps_file", type=_FILE,
                  help="Set the caps in this TOML file.  [default: four, see docs/replay.md]"),
     click.option("--no-caps", is_flag=True, help="Set no caps."),
-    click.option("--seed", type=int, default=1, show_default=True,
+    click.option("--seed", type=click.IntRange(0), default=1, show_default=True,
                  help="Decides who abandons, who comes from where, and made-up orders."),
     click.option("--report", "report_file", type=click.Path(dir_okay=False, path_type=Path),
                  help="Write the report to this file as JSON, too."),
@@ -149,7 +150,19 @@ def replay(
         raise click.UsageError("name a FILE of orders, or give --made-up")
     if file is not None and values["made_up"]:
         raise click.UsageError("give a FILE or --made-up, not both")
-    end(*prepare_and_run(file, target, values), values)
+    with failing_as(values["as_json"]):
+        end(*prepare_and_run(file, target, values), values)
+
+
+@contextlib.contextmanager
+def failing_as(as_json: bool) -> Iterator[None]:
+    """Tells failures as JSON where the report is asked for as JSON."""
+    try:
+        yield
+    except Failed as failed:
+        if not as_json or failed.details is not None:
+            raise
+        raise Failed(failed.message, failed.status, {}) from None
 
 
 def prepare_and_run(file: Path | None, target: Target, values: dict[str, Any]) -> tuple[Any, Any]:

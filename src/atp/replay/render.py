@@ -57,7 +57,7 @@ def _heading(report: Figures, console: Console) -> None:
 
 def _table(title: str, first: str, columns: Iterable[str]) -> Table:
     table = Table(
-        title=f"\n{title}",
+        title=title,
         title_justify="left",
         title_style="bold",
         header_style="dim",
@@ -89,17 +89,18 @@ def _orders(report: Figures) -> Table:
     row("  expired", orders["expired"])
     for outcome, amount in orders["refused"].items():
         row(f"refused: {outcome}", amount, "yellow")
-    for cap_id, count in orders["refused_by_cap"].items():
-        table.add_row(_name(f"  by cap {cap_id}"), f"{count:,}")
+        if outcome == "CAP_REACHED":
+            for cap_id, count in orders["refused_by_cap"].items():
+                table.add_row(_name(f"  by cap {cap_id}"), f"{count:,}")
     return table
 
 
 def _stock(report: Figures) -> Table:
-    columns = ("lines", "done", "in part", "not sent", "refused", "units asked", "units done")
+    columns = ("lines", "done", "in part", "not sold here", "refused", "units asked", "units done")
     table = _table("Changes of stock", "", columns)
     for name, key in (("returned", "returns"), ("written off", "write_offs")):
         count = report[key]
-        figures = [count["lines"], count["done"], count["in_part"], count["not_sent"]]
+        figures = [count["lines"], count["done"], count["in_part"], count["not_sold_here"]]
         figures += [sum(count["refused"].values()), count["units_asked"], count["units_done"]]
         table.add_row(name, *(f"{figure:,}" for figure in figures))
     return table
@@ -127,7 +128,7 @@ def _sold_out(report: Figures) -> Table:
     table.add_section()
     large = sold_out["first_of_large_stock"]
     if large:
-        table.add_row(f"of {sold_out['large_stock']:,} or more in stock:", style="dim")
+        table.add_row(f"of {sold_out['large_stock']:,} or more", style="dim")
     for entry in large:
         table.add_row(*_sold_out_row(entry))
     return table

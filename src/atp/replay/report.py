@@ -104,7 +104,7 @@ def _corrections(count: Corrections) -> Figures:
         "lines": count.lines,
         "done": count.done,
         "in_part": count.clipped,
-        "not_sent": count.skipped,
+        "not_sold_here": count.skipped,
         "refused": dict(count.refused),
         "units_asked": count.units_asked,
         "units_done": count.units_done,

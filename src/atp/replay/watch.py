@@ -51,7 +51,7 @@ class BarWatcher:
             TextColumn("{task.fields[done]} done"),
             TextColumn("[green]{task.fields[granted]} granted"),
             TextColumn("[yellow]{task.fields[refused]} refused"),
-            TextColumn("{task.fields[rate]}/s"),
+            TextColumn("{task.fields[rate]} per second"),
             TextColumn("[cyan]{task.fields[left]} left"),
             console=console,
         )
