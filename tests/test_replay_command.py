@@ -296,6 +296,29 @@ def test_a_server_that_does_not_start_is_one_clear_line(
     assert told.message.endswith("no such luck")
 
 
+def test_a_server_that_dies_in_the_sale_is_named(tmp_path: Path, orders: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "demo", str(orders), "--speed", "600"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    with process.stderr:
+        pid = 0
+        for line in process.stderr:
+            if line.startswith("server: process "):
+                pid = int(line.split()[2].rstrip(","))
+            if " done, " in line:
+                os.kill(pid, signal.SIGKILL)
+                break
+        told = [line for line in process.stderr if line.startswith("atp: ")]
+    assert process.wait() == NOT_JUDGED
+    assert len(told) == 2
+    assert "was not judged: UNAVAILABLE" in told[0]
+    assert told[1].startswith("atp: the server ended with status -9; demo-out/server.log ends: ")
+
+
 def test_help_says_how() -> None:
     for command in (replay, demo):
         assert isinstance(command, click.Command)

@@ -103,6 +103,11 @@ def _server(out: Path) -> Iterator[Target]:
         facts = _wait_ready(process, ready_path, log_path)
         click.echo(f"server: process {facts['pid']}, log in {log_path}", err=True)
         yield Target(facts["data_plane"], facts["control_plane"])
+    except Failed as failed:
+        if (status := process.poll()) is None or failed.status != NOT_JUDGED:
+            raise
+        died = f"the server ended with status {status}; {_tail(log_path)}"
+        raise Failed(f"{failed.message}\n{died}", NOT_JUDGED) from None
     finally:
         status = _stop(process)
         ready_path.unlink(missing_ok=True)
