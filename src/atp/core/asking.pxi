@@ -74,6 +74,7 @@ cdef _Asked ask_lines(lines, Py_ssize_t least):
             raise words.FieldInvalid(
                 f"lines[{i}].quantity", f"is {quantity}; 1 to {bounds.QUANTITY_MAX} are allowed")
         asked.lines[i].quantity = quantity
+        asked.lines[i].hash = 0
     asked.count = <uint32_t>count
     return asked
 

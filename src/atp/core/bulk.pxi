@@ -1,33 +1,13 @@
 # Many commands at once, from NumPy structured arrays, without the GIL: for loading, benchmarks and
 # analysis. Every command is checked before the first is judged. Included by _core.pyx.
 
-cdef void judge_row(
-    L.Engine* engine, const Bulk* bulk, const char* row, LineAsk* asks, int64_t now, char* into
-) noexcept nogil:
-    cdef uint32_t count = lines_at(bulk, row, asks, bounds.BASKET_LINES_MAX)
-    if number_at(row, bulk.kind) == KIND_RESERVE:
-        reserve_row(engine, bulk, row, asks, count, now, into)
-    else:
-        change_row(engine, bulk, row, asks, count, now, into)
-
-
-cdef void fetch_row(L.Engine* engine, const Bulk* bulk, const char* row) noexcept nogil:
-    # Brings into the cache what a command that is soon to be judged will look up.
-    cdef LineAsk[LINES_AHEAD] asks
-    cdef ReserveCommand command
-    cdef uint8_t[16] address
-    cdef Key key
-    if number_at(row, bulk.kind) == KIND_RESERVE:
-        command.lines = asks
-        command.line_count = lines_at(bulk, row, asks, LINES_AHEAD)
-        command.request_id = text_at(row, bulk.request_id, &command.request_id_size)
-        command.caller.customer = text_at(row, bulk.customer_id, &command.caller.customer_size)
-        command.caller.address = address
-        command.caller.address_size = address_at(row, bulk.client_ip, address)
-        fetch_for_reserve(engine, &command)
-    else:
-        key = key_at(<const uint8_t*>row + bulk.key.at)
-        fetch_for_change(engine, &key)
+# A command read from its row, some rows before it is judged.
+cdef struct Read:
+    ReserveCommand reserve
+    ChangeCommand change
+    uint8_t[16] address
+    LineAsk[LINES_AHEAD] asks
+    bint reserving
 
 
 cdef struct Outcome:  # a row of OUTCOME_DTYPE
@@ -39,21 +19,33 @@ cdef struct Outcome:  # a row of OUTCOME_DTYPE
     uint8_t[16] key
 
 
-cdef void reserve_row(
-    L.Engine* engine, const Bulk* bulk, const char* row, const LineAsk* asks, uint32_t count,
-    int64_t now, char* into
+cdef void read_row(
+    L.Engine* engine, const Bulk* bulk, const char* row, int64_t now, Read* into
 ) noexcept nogil:
-    cdef ReserveCommand command
-    cdef ReserveAnswer answer
-    cdef Scratch scratch
-    cdef uint8_t[16] address
-    cdef Outcome* outcome = <Outcome*>into
+    # Reads a command and sends for what it will look up. Its lines, if many, are read later.
+    cdef int64_t kind = number_at(row, bulk.kind)
+    cdef uint32_t count = <uint32_t>number_at(row, bulk.line_count)
+    into.reserving = kind == KIND_RESERVE
+    lines_at(bulk, row, into.asks, LINES_AHEAD)
+    if into.reserving:
+        read_reserve(bulk, row, now, into)
+        into.reserve.lines = into.asks
+        into.reserve.line_count = count
+        fetch_for_reserve(engine, &into.reserve, into.asks)
+    else:
+        read_change(bulk, row, now, into)
+        into.change.kind = <uint8_t>(kind + COMMIT - 2)
+        into.change.lines = into.asks
+        into.change.line_count = count
+        fetch_for_change(engine, &into.change.key)
+
+
+cdef void read_reserve(const Bulk* bulk, const char* row, int64_t now, Read* into) noexcept nogil:
+    cdef ReserveCommand* command = &into.reserve
     command.request_id = text_at(row, bulk.request_id, &command.request_id_size)
-    command.lines = asks
-    command.line_count = count
     command.caller.customer = text_at(row, bulk.customer_id, &command.caller.customer_size)
-    command.caller.address = address
-    command.caller.address_size = address_at(row, bulk.client_ip, address)
+    command.caller.address = into.address
+    command.caller.address_size = address_at(row, bulk.client_ip, into.address)
     command.replaces = key_at(<const uint8_t*>row + bulk.key.at)
     command.has_replaces = command.replaces.high != 0 or command.replaces.low != 0
     command.now = now
@@ -61,36 +53,59 @@ cdef void reserve_row(
     command.expire_time = number_at(row, bulk.expire)
     command.default_ttl = 0
     command.allow_partial = (number_at(row, bulk.flags) & FLAG_PARTIAL) != 0
+
+
+cdef void read_change(const Bulk* bulk, const char* row, int64_t now, Read* into) noexcept nogil:
+    cdef ChangeCommand* command = &into.change
+    cdef bint extending = number_at(row, bulk.kind) == KIND_EXTEND
+    command.key = key_at(<const uint8_t*>row + bulk.key.at)
+    command.request_id = text_at(row, bulk.request_id, &command.request_id_size)
+    command.now = now
+    command.ttl = number_at(row, bulk.ttl) if extending else 0
+    command.expire_time = number_at(row, bulk.expire) if extending else 0
+    command.default_ttl = 0
+
+
+cdef void judge_read(
+    L.Engine* engine, const Bulk* bulk, const char* row, Read* read, LineAsk* asks, char* into
+) noexcept nogil:
+    # `asks` is room for a largest basket.
+    cdef uint32_t count = read.reserve.line_count if read.reserving else read.change.line_count
+    if count > LINES_AHEAD:
+        lines_at(bulk, row, asks, bounds.BASKET_LINES_MAX)
+        if read.reserving:
+            read.reserve.lines = asks
+        else:
+            read.change.lines = asks
+    if read.reserving:
+        judge_reserve(engine, &read.reserve, <Outcome*>into)
+    else:
+        judge_change(engine, &read.change, <Outcome*>into)
+
+
+cdef void judge_reserve(
+    L.Engine* engine, const ReserveCommand* command, Outcome* outcome
+) noexcept nogil:
+    cdef ReserveAnswer answer
+    cdef Scratch scratch
     open_scratch(&scratch)
-    reserve(engine, &command, &scratch, &answer, NULL)
+    reserve(engine, command, &scratch, &answer, NULL)
     close_scratch(&scratch)
     outcome.outcome = answer.outcome
     outcome.repeated = answer.repeated
     outcome.limit = answer.limit
-    outcome.line_index = <int32_t>answer.bad_line if answer.outcome == 0 else -1
+    outcome.line_index = -1
     outcome.sequence = answer.sequence
     write_key(outcome.key, &answer.key)
 
 
-cdef void change_row(
-    L.Engine* engine, const Bulk* bulk, const char* row, const LineAsk* asks, uint32_t count,
-    int64_t now, char* into
+cdef void judge_change(
+    L.Engine* engine, const ChangeCommand* command, Outcome* outcome
 ) noexcept nogil:
-    cdef ChangeCommand command
     cdef ChangeAnswer answer
     cdef Scratch scratch
-    cdef Outcome* outcome = <Outcome*>into
-    command.kind = <uint8_t>(number_at(row, bulk.kind) + COMMIT - 2)
-    command.key = key_at(<const uint8_t*>row + bulk.key.at)
-    command.lines = asks
-    command.line_count = count
-    command.request_id = text_at(row, bulk.request_id, &command.request_id_size)
-    command.now = now
-    command.ttl = number_at(row, bulk.ttl) if command.kind == EXTEND else 0
-    command.expire_time = number_at(row, bulk.expire) if command.kind == EXTEND else 0
-    command.default_ttl = 0
     open_scratch(&scratch)
-    change(engine, &command, &scratch, &answer, NULL)
+    change(engine, command, &scratch, &answer, NULL)
     close_scratch(&scratch)
     outcome.outcome = answer.outcome
     outcome.repeated = answer.repeated
@@ -98,6 +113,23 @@ cdef void change_row(
     outcome.line_index = <int32_t>answer.line_index
     outcome.sequence = answer.sequence
     write_key(outcome.key, &command.key)
+
+
+cdef void judge_all(
+    L.Engine* engine, const Bulk* bulk, const Rows* outcomes, int64_t now, LineAsk* asks
+) noexcept nogil:
+    # Commands are read ROWS_AHEAD before they are judged, so that what they look up is there by then.
+    cdef Read[ROWS_AHEAD] ahead
+    cdef Py_ssize_t count = bulk.commands.count
+    cdef Py_ssize_t i
+    for i in range(min(count, <Py_ssize_t>ROWS_AHEAD)):
+        read_row(engine, bulk, bulk.commands.data + i * bulk.commands.stride, now, &ahead[i])
+    for i in range(count):
+        judge_read(engine, bulk, bulk.commands.data + i * bulk.commands.stride,
+                   &ahead[i % ROWS_AHEAD], asks, outcomes.data + i * outcomes.stride)
+        if i + ROWS_AHEAD < count:
+            read_row(engine, bulk, bulk.commands.data + (i + ROWS_AHEAD) * bulk.commands.stride,
+                     now, &ahead[i % ROWS_AHEAD])
 
 
 cdef int check_bulk(const Bulk* bulk, LineAsk* asks) except -1:
@@ -121,8 +153,6 @@ cdef object execute_all(L.Engine* engine, commands, lines, int64_t now):
     cdef Bulk bulk
     cdef Rows outcomes
     cdef LineAsk* asks
-    cdef const char* ahead
-    cdef Py_ssize_t i
     bulk = open_bulk(commands, lines)
     answers = np.zeros(len(commands), dtype=OUTCOME_DTYPE)
     outcomes = rows_of(answers)
@@ -135,12 +165,7 @@ cdef object execute_all(L.Engine* engine, commands, lines, int64_t now):
         free(asks)
         raise
     with nogil:
-        for i in range(bulk.commands.count):
-            if i + ROWS_AHEAD < bulk.commands.count:
-                ahead = bulk.commands.data + (i + ROWS_AHEAD) * bulk.commands.stride
-                fetch_row(engine, &bulk, ahead)
-            judge_row(engine, &bulk, bulk.commands.data + i * bulk.commands.stride, asks, now,
-                      outcomes.data + i * outcomes.stride)
+        judge_all(engine, &bulk, &outcomes, now, asks)
     free(asks)
     return answers
 

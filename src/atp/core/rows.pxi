@@ -84,7 +84,7 @@ cdef Bulk open_bulk(commands, lines) except *:
 
 cdef inline const char* text_at(const char* row, Column column, uint32_t* size) noexcept nogil:
     # NumPy pads text with zero bytes.
-    cdef Py_ssize_t width = column.width
+    cdef Py_ssize_t width = column.width if row[column.at] else 0
     while width and row[column.at + width - 1] == 0:
         width -= 1
     size[0] = <uint32_t>width
@@ -140,6 +140,7 @@ cdef inline uint32_t lines_at(
         line = bulk.lines.data + (first + i) * bulk.lines.stride
         asks[i].sku = text_at(line, bulk.sku, &asks[i].sku_size)
         asks[i].quantity = number_at(line, bulk.quantity)
+        asks[i].hash = 0
     return count
 
 

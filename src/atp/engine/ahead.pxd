@@ -6,6 +6,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from atp.engine.judge cimport ReserveCommand
 from atp.engine.layout cimport Engine, Shard, counter_hash
 from atp.engine.native cimport Key, hash128, hash64, load, prefetch_to_write
+from atp.engine.records cimport Caller
+from atp.engine.scratch cimport LineAsk
 from atp.engine.words cimport SUBJECT_CUSTOMER, SUBJECT_IP
 
 cdef enum:
@@ -23,26 +25,27 @@ cdef inline void fetch_counters(Engine* engine, uint64_t subject_hash, int subje
             shard.counters.fetch_bucket(counter_hash(<uint32_t>(hint >> 3), 0, subject_hash))
 
 
-cdef inline void fetch_for_reserve(Engine* engine, const ReserveCommand* command) noexcept nogil:
-    cdef Key key = hash128(command.request_id, command.request_id_size)
-    cdef Shard* shard = engine.shard(key.low >> 58)
-    cdef uint64_t hash
+cdef inline void fetch_for_reserve(Engine* engine, ReserveCommand* command, LineAsk* asks) noexcept nogil:
+    # Hashes what the command names, once, and fetches by it. `asks` are its first lines.
+    cdef Caller* caller = &command.caller
+    cdef Shard* shard
     cdef uint32_t i
+    command.key = hash128(command.request_id, command.request_id_size)
+    caller.address_hash = hash64(caller.address, caller.address_size)
+    caller.customer_hash = hash64(caller.customer, caller.customer_size)
+    command.hashed = True
+    shard = engine.shard(command.key.low >> 58)
     prefetch_to_write(shard)
-    shard.records.fetch_bucket(key.low)
+    shard.records.fetch_bucket(command.key.low)
     for i in range(min(command.line_count, <uint32_t>LINES_AHEAD)):
-        hash = hash64(command.lines[i].sku, command.lines[i].sku_size)
-        shard = engine.shard(hash >> 58)
+        asks[i].hash = hash64(asks[i].sku, asks[i].sku_size)
+        shard = engine.shard(asks[i].hash >> 58)
         prefetch_to_write(shard)
-        shard.skus.fetch_bucket(hash)
-    if load(&engine.plan.hint_count) == 0:
-        return
-    if command.caller.customer_size:
-        fetch_counters(engine, hash64(command.caller.customer, command.caller.customer_size),
-                       SUBJECT_CUSTOMER)
-    if command.caller.address_size:
-        fetch_counters(engine, hash64(command.caller.address, command.caller.address_size),
-                       SUBJECT_IP)
+        shard.skus.fetch_bucket(asks[i].hash)
+    if caller.customer_size:
+        fetch_counters(engine, caller.customer_hash, SUBJECT_CUSTOMER)
+    if caller.address_size:
+        fetch_counters(engine, caller.address_hash, SUBJECT_IP)
 
 
 cdef inline void fetch_for_change(Engine* engine, const Key* key) noexcept nogil:

@@ -69,7 +69,7 @@ cdef inline bint add_up(
     scratch.line_count = 0
     content[0] = count
     for i in range(count):
-        hash = hash64(asks[i].sku, asks[i].sku_size)
+        hash = asks[i].hash or hash64(asks[i].sku, asks[i].sku_size)
         mixed[0] = content[0]
         mixed[1] = hash
         mixed[2] = <uint64_t>asks[i].quantity

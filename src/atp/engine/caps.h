@@ -39,6 +39,7 @@ struct Rule {
   std::uint8_t mode = 0;
   bool per_sku = false;
   bool has_skus = false;
+  bool has_overrides = false;
   std::uint8_t prefix4 = 0;
   std::uint8_t prefix6 = 0;
   std::int64_t limit = kNoLimit;
@@ -50,7 +51,10 @@ struct Rule {
   std::vector<std::uint8_t> prefixes6;
   std::shared_ptr<CapStatistics> statistics = std::make_shared<CapStatistics>();
 
-  void add_override(const std::string& subject, std::int64_t other) { overrides[subject] = other; }
+  void add_override(const std::string& subject, std::int64_t other) {
+    overrides[subject] = other;
+    has_overrides = true;
+  }
 };
 
 // Clears the bits beyond the prefix.

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memmove
 from libcpp.vector cimport vector
 
 from atp.engine.layout cimport (
-    CapTable, Counter, Engine, NO_LIMIT, PLACE_BITS, Probe, Ref, Rule, Window, WindowEntry, at,
+    CapTable, Counter, CounterIdentity, Engine, NO_LIMIT, PLACE_BITS, Probe, Ref, Rule, Window, WindowEntry, at,
     counter_hash, mask_address,
 )
 from atp.engine.limits cimport CAP_REFUSALS_MAX
@@ -14,15 +14,12 @@ from atp.engine.locks cimport mask_of_hash
 from atp.engine.native cimport add, hash64, load
 from atp.engine.records cimport Caller
 from atp.engine.scratch cimport (
-    JudgedLine, NO_TALLY, Scratch, Tally, add_claim, add_tally, room_for_rules,
+    JudgedLine, NO_TALLY, Scratch, Tally, add_claim, add_tally, room_for_rules, subject_of,
 )
 from atp.engine.words cimport (
     LINE_CAP_REACHED, LINE_GRANTED, MODE_ENFORCE, MODE_SHADOW, SUBJECT_CUSTOMER, SUBJECT_EVERYONE,
     SUBJECT_IP, SUBJECT_RESERVATION, SUBJECT_SUBNET,
 )
-
-cdef enum:
-    IDENTITY_BYTES_MOST = 9 + 64
 
 # A cap that stood in the way. Copied whole, because caps may change once the shards are unlocked.
 cdef struct CapRefusal:
@@ -60,32 +57,43 @@ cdef inline uint64_t subjects_mask(Engine* engine, const Caller* caller) noexcep
     return mask
 
 
+cdef inline int64_t limit_for(
+    const Tally* tally, const Rule* rule, bint is_address, unsigned int prefix
+) noexcept nogil:
+    if not rule.has_overrides:
+        return rule.limit
+    return CapTable.limit_of(rule[0], subject_of(tally), tally.subject_size, is_address, prefix)
+
+
 cdef inline bint set_subject(Tally* tally, const Rule* rule, const Caller* caller) noexcept nogil:
     # Who the rule counts of this caller; False when it counts nobody.
     cdef unsigned int prefix
     tally.subject_size = 0
+    tally.subject = NULL
     if rule.subject == SUBJECT_CUSTOMER:
         if not caller.customer_size:
             return False
         tally.subject_size = <uint8_t>caller.customer_size
-        memcpy(tally.subject, caller.customer, caller.customer_size)
+        tally.subject = <const uint8_t*>caller.customer
         tally.subject_hash = caller.customer_hash
-        tally.limit = CapTable.limit_of(rule[0], tally.subject, tally.subject_size, False, 0)
+        tally.limit = limit_for(tally, rule, False, 0)
     elif rule.subject == SUBJECT_IP or rule.subject == SUBJECT_SUBNET:
         if not caller.address_size:
             return False
         tally.subject_size = <uint8_t>caller.address_size
-        memcpy(tally.subject, caller.address, caller.address_size)
+        tally.subject = caller.address
         prefix = caller.address_size * 8
         tally.subject_hash = caller.address_hash
         if rule.subject == SUBJECT_SUBNET:
             prefix = rule.prefix4 if caller.address_size == 4 else rule.prefix6
-            mask_address(tally.subject, tally.subject_size, prefix)
-            tally.subject_hash = hash64(tally.subject, tally.subject_size)
-        tally.limit = CapTable.limit_of(rule[0], tally.subject, tally.subject_size, True, prefix)
+            memcpy(tally.masked, caller.address, caller.address_size)
+            mask_address(tally.masked, tally.subject_size, prefix)
+            tally.subject = NULL
+            tally.subject_hash = hash64(tally.masked, tally.subject_size)
+        tally.limit = limit_for(tally, rule, True, prefix)
     else:
         tally.limit = rule.limit
-        tally.subject_hash = hash64(tally.subject, 0)
+        tally.subject_hash = hash64(tally.masked, 0)
     return True
 
 
@@ -98,17 +106,16 @@ cdef inline void aim(Tally* tally, const Rule* rule, Ref sku) noexcept nogil:
     tally.hash = counter_hash(rule.uid, sku if rule.per_sku else 0, tally.subject_hash)
 
 
-cdef inline uint32_t write_identity(
-    uint8_t* into, const Rule* rule, const Tally* tally, Ref sku
+cdef inline CounterIdentity identity_of(
+    const Rule* rule, const Tally* tally, Ref sku
 ) noexcept nogil:
     # What tells a counter apart: the cap, the SKU if the cap counts each apart, the subject.
-    cdef uint32_t uid = rule.uid
-    cdef Ref counted = sku if rule.per_sku else 0
-    memcpy(into, &uid, 4)
-    memcpy(into + 4, &counted, 4)
-    into[8] = tally.subject_size
-    memcpy(into + 9, tally.subject, tally.subject_size)
-    return 9 + tally.subject_size
+    cdef CounterIdentity identity
+    identity.cap_uid = rule.uid
+    identity.sku = sku if rule.per_sku else 0
+    identity.subject = subject_of(tally)
+    identity.subject_size = tally.subject_size
+    return identity
 
 
 cdef inline Window* window_of(Engine* engine, Counter* counter) noexcept nogil:
@@ -146,11 +153,11 @@ cdef inline void read_counter(
     Engine* engine, Tally* tally, const Rule* rule, Ref sku, int64_t now
 ) noexcept nogil:
     # Fills in the counter that a tally is aimed at, and what it counts now.
-    cdef uint8_t identity[IDENTITY_BYTES_MOST]
+    cdef CounterIdentity identity = identity_of(rule, tally, sku)
     cdef Probe probe
     cdef uint32_t place
-    probe.data = identity
-    probe.size = write_identity(identity, rule, tally, sku)
+    probe.data = &identity
+    probe.size = sizeof(identity)
     probe.hash = tally.hash
     tally.counter = NULL
     tally.in_force = 0
@@ -330,7 +337,7 @@ cdef inline void copy_refusal(
     into.subject_kind = rule.subject
     into.prefix = rule.prefix4 if tally.subject_size == 4 else rule.prefix6
     into.subject_size = tally.subject_size
-    memcpy(into.subject, tally.subject, tally.subject_size)
+    memcpy(into.subject, subject_of(tally), tally.subject_size)
     into.cap_id_size = <uint8_t>rule.cap_id.size()
     memcpy(into.cap_id, rule.cap_id.data(), rule.cap_id.size())
 

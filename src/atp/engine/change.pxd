@@ -349,8 +349,8 @@ cdef inline void change(
             answer.line_index = first_repeated(scratch, command.line_count)
             free(event_lines)
             return
-    turn.fingerprint = fingerprint_of_change(command, content)
     if command.request_id_size:
+        turn.fingerprint = fingerprint_of_change(command, content)
         turn.request_key = hash128(command.request_id, command.request_id_size)
     lock_turn(&turn)
     decide_change(&turn, event_lines)

@@ -5,10 +5,10 @@ from libc.string cimport memcpy
 
 from atp.engine.arena cimport allocate, release_block
 from atp.engine.caps cimport (
-    IDENTITY_BYTES_MOST, entries_of, window_bytes, window_of, write_identity,
+    entries_of, identity_of, window_bytes, window_of,
 )
 from atp.engine.layout cimport (
-    COUNTER_IDENTITY_AT, COUNTER_SUBJECT_AT, Counter, Engine, PLACE_BITS, PLACE_MASK, Ref, Rule,
+    COUNTER_SUBJECT_AT, Counter, CounterIdentity, Engine, PLACE_BITS, PLACE_MASK, Ref, Rule,
     Shard, Window, WindowEntry, at, ref_of,
 )
 from atp.engine.native cimport add, check
@@ -63,8 +63,7 @@ cdef inline int make_counter(
 ) noexcept nogil:
     # A counter of 0 units; returns the limit that is in the way, if any.
     cdef Shard* shard = engine.shard(tally.shard)
-    cdef uint8_t identity[IDENTITY_BYTES_MOST]
-    cdef size_t size = write_identity(identity, rule, tally, sku)
+    cdef CounterIdentity identity = identity_of(rule, tally, sku)
     cdef Ref ref
     cdef Counter* counter
     if add(&engine.shared.counters, 1) > engine.settings.cap_counters_max:
@@ -72,7 +71,7 @@ cdef inline int make_counter(
         return LIMIT_CAP_COUNTERS
     ref = 0
     if shard.counters.make_room(1):
-        ref = allocate(shard, COUNTER_IDENTITY_AT + size)
+        ref = allocate(shard, COUNTER_SUBJECT_AT + identity.subject_size)
     if not ref:
         add(&engine.shared.counters, -1)
         return LIMIT_MEMORY
@@ -80,7 +79,10 @@ cdef inline int make_counter(
     counter.units = 0
     counter.last_sequence = 0
     counter.window = 0
-    memcpy(<char*>counter + COUNTER_IDENTITY_AT, identity, size)
+    counter.cap_uid = identity.cap_uid
+    counter.sku = identity.sku
+    counter.subject_size = identity.subject_size
+    memcpy(<char*>counter + COUNTER_SUBJECT_AT, identity.subject, identity.subject_size)
     shard.counters.insert(ref & PLACE_MASK, tally.hash)
     tally.counter = counter
     return LIMIT_NONE

@@ -14,7 +14,7 @@ from atp.engine.layout cimport (
     Engine, Line, Ref, Shard, Sku, at, line_at, ref_of, shard_of, sku_at,
 )
 from atp.engine.limits cimport NEVER
-from atp.engine.native cimport load, lower_to, store
+from atp.engine.native cimport load, lower_to, store, store_relaxed
 
 cdef struct Heap:
     int64_t* times
@@ -156,7 +156,10 @@ cdef inline void note_shard_due(Engine* engine, Shard* shard) noexcept nogil:
     cdef int64_t first = NEVER
     if shard.due_count:
         first = (<int64_t*>at(engine, shard.due_heap))[0]
-    if load(&engine.shard_due[shard.number]) != first:
+    cdef int64_t before = load(&engine.shard_due[shard.number])
+    if first > before:
+        store_relaxed(&engine.shard_due[shard.number], first)  # nobody waits to hear of less to do
+    elif first < before:
         store(&engine.shard_due[shard.number], first)
         lower_to(&engine.due.pending, first)
         lower_to(&engine.due.next, first)

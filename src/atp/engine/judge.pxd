@@ -34,7 +34,8 @@ cdef enum:
 cdef struct ReserveCommand:
     const char* request_id
     const LineAsk* lines
-    Caller caller  # without its hashes
+    Caller caller  # its hashes, and the key, only if they are known
+    Key key
     Key replaces
     int64_t now
     int64_t ttl  # ns, 0: not given
@@ -44,6 +45,7 @@ cdef struct ReserveCommand:
     uint32_t line_count
     cbool allow_partial
     cbool has_replaces
+    cbool hashed  # the key and the caller's hashes are filled in
 
 cdef struct ReserveAnswer:
     Key key  # of the reservation

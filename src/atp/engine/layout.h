@@ -67,8 +67,7 @@ struct Line {
 };
 static_assert(sizeof(Line) == 24, "a line is three granules");
 
-// Units in force for one subject of one cap. Its identity runs from cap_uid to the end of the
-// subject.
+// Units in force for one subject of one cap. The subject follows.
 struct Counter {
   std::int64_t units;
   std::int64_t last_sequence;
@@ -77,10 +76,15 @@ struct Counter {
   Ref sku;
   std::uint8_t subject_size;
 };
-constexpr std::size_t kCounterIdentityAt = 20;
 constexpr std::size_t kCounterSubjectAt = 29;
-static_assert(offsetof(Counter, cap_uid) == kCounterIdentityAt, "identity is contiguous");
-static_assert(offsetof(Counter, subject_size) == kCounterSubjectAt - 1, "identity is contiguous");
+static_assert(offsetof(Counter, subject_size) == kCounterSubjectAt - 1, "subject after its size");
+
+struct CounterIdentity {
+  std::uint32_t cap_uid;
+  Ref sku;
+  const std::uint8_t* subject;
+  std::uint8_t subject_size;
+};
 
 // When a counter's units were granted, in steps of the window, oldest first. Entries follow.
 struct Window {
@@ -124,18 +128,17 @@ inline std::uint64_t counter_hash(std::uint32_t cap_uid, Ref sku, std::uint64_t 
 }
 
 struct CounterTraits {
-  static std::size_t size(const char* block) {
-    return kCounterSubjectAt - kCounterIdentityAt +
-           reinterpret_cast<const Counter*>(block)->subject_size;
-  }
   static std::uint64_t hash(const char* block) {
     const Counter* counter = reinterpret_cast<const Counter*>(block);
     return counter_hash(counter->cap_uid, counter->sku,
                         hash64(block + kCounterSubjectAt, counter->subject_size));
   }
   static bool equal(const char* block, const Probe& probe) {
-    return size(block) == probe.size &&
-           std::memcmp(block + kCounterIdentityAt, probe.data, probe.size) == 0;
+    const Counter* counter = reinterpret_cast<const Counter*>(block);
+    const CounterIdentity* wanted = static_cast<const CounterIdentity*>(probe.data);
+    return counter->cap_uid == wanted->cap_uid && counter->sku == wanted->sku &&
+           counter->subject_size == wanted->subject_size &&
+           std::memcmp(block + kCounterSubjectAt, wanted->subject, wanted->subject_size) == 0;
   }
 };
 

@@ -15,7 +15,6 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
     const size_t GRANULE "atp::kGranule"
     const uint32_t SIZE_CLASSES "atp::kSizeClasses"
     const size_t SKU_NAME_AT "atp::kSkuNameAt"
-    const size_t COUNTER_IDENTITY_AT "atp::kCounterIdentityAt"
     const size_t COUNTER_SUBJECT_AT "atp::kCounterSubjectAt"
 
     struct Sku:
@@ -58,6 +57,12 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         Ref window
         uint32_t cap_uid
         Ref sku
+        uint8_t subject_size
+
+    struct CounterIdentity:
+        uint32_t cap_uid
+        Ref sku
+        const uint8_t* subject
         uint8_t subject_size
 
     struct Window:
@@ -134,6 +139,7 @@ cdef extern from "atp/engine/caps.h" namespace "atp" nogil:
         uint8_t mode
         cbool per_sku
         cbool has_skus
+        cbool has_overrides
         uint8_t prefix4
         uint8_t prefix6
         int64_t limit

@@ -219,11 +219,13 @@ cdef inline void reserve(
     case.scratch = scratch
     case.answer = answer
     case.replaced = 0
-    case.key = hash128(command.request_id, command.request_id_size)
-    answer.key = case.key
     case.caller = command.caller
-    case.caller.address_hash = hash64(case.caller.address, case.caller.address_size)
-    case.caller.customer_hash = hash64(case.caller.customer, case.caller.customer_size)
+    case.key = command.key
+    if not command.hashed:
+        case.key = hash128(command.request_id, command.request_id_size)
+        case.caller.address_hash = hash64(case.caller.address, case.caller.address_size)
+        case.caller.customer_hash = hash64(case.caller.customer, case.caller.customer_size)
+    answer.key = case.key
     case.fingerprint = fingerprint_of(&case, content)
     case.shard = engine.shard(case.key.low >> 58)
     lock_all(&case)

@@ -18,6 +18,7 @@ cdef enum:
 cdef struct LineAsk:
     const char* sku
     int64_t quantity
+    uint64_t hash  # of the SKU; 0: not known yet
     uint32_t sku_size
 
 # A SKU of a basket while it is judged; lines of one SKU are one of these.
@@ -51,7 +52,14 @@ cdef struct Tally:
     uint32_t shard
     uint8_t failed
     uint8_t subject_size
-    uint8_t subject[64]
+    uint8_t masked[16]  # a subnet
+    const uint8_t* subject  # NULL: `masked`
+
+cdef inline const uint8_t* subject_of(const Tally* tally) noexcept nogil:
+    if tally.subject == NULL:
+        return &tally.masked[0]
+    return tally.subject
+
 
 # One line under one tally.
 cdef struct Claim:
