@@ -1,5 +1,5 @@
-# The commands of the project. `make demo` and `make test` do all the set-up there is; each installs what
-# is missing and nothing the second time.
+# The commands of the project. `make demo` and `make test` do all the set-up there is; each installs
+# what is missing and nothing the second time.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,7 +47,10 @@ fuzz: build ## long random histories against the reference engine
 	    --hypothesis-profile=long --timeout=0
 
 lint: build ## ruff, mypy and the proto rules
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python tools/lint_proto.py
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python tools/lint_proto.py
 
 format: build ## put the Python code in shape
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -1,8 +1,8 @@
 """Shared by the benchmarks: their size, and where their figures go.
 
-Owns the last lines `bench NAME VALUE UNIT` and the files bench/out/NAME.json. Without `--full` every
-benchmark runs in a small size, as a test that it still works and still checks its result; the figures
-of a small run are printed, and written nowhere.
+Owns the last lines `bench NAME VALUE UNIT` and the files bench/out/NAME.json. Without `--full`
+every benchmark runs in a small size, as a test that it still works and still checks its result; the
+figures of a small run are printed, and written nowhere.
 """
 
 from __future__ import annotations

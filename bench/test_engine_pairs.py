@@ -1,7 +1,7 @@
 """What a reserve and its commit cost in the engine, one thread, and two.
 
-Native loop over arrays through Engine.execute, caps per IP and per customer on. The figure of a run is
-its best round: what other tenants of the machine take away is not the engine's.
+Native loop over arrays through Engine.execute, caps per IP and per customer on. The figure of a run
+is its best round: what other tenants of the machine take away is not the engine's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Commands for the benchmarks of the engine, as arrays: catalogues, reserves, and the commits that follow.
+"""Commands for the benchmarks of the engine, as arrays: catalogues, reserves, and their commits.
 
-Owns made-up loads with a seed; measures nothing. A pair is a reserve of one unit and the commit of it
-right after, with a request id of 36 characters, a customer and an IPv4 address.
+Owns made-up loads with a seed; measures nothing. A pair is a reserve of one unit and the commit of
+it right after, with a request id of 36 characters, a customer and an IPv4 address.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def pairs(
 
 
 def engine_with(skus: np.ndarray, *, ended_max: int) -> _core.Engine:
-    """An engine with these SKUs well stocked, and a cap per address and one per customer, both on."""
+    """An engine with these SKUs well stocked, and caps per address and per customer, both on."""
     engine = _core.Engine(ended_max=ended_max)
     for cap_id, subject in (("per-ip", CapSubject.IP), ("per-customer", CapSubject.CUSTOMER)):
         engine.set_cap(Cap(cap_id, subject, limit=NO_LIMIT_IN_SIGHT), now_ns=START_NS)
@@ -107,7 +107,9 @@ def engine_with(skus: np.ndarray, *, ended_max: int) -> _core.Engine:
     return engine
 
 
-def add_holds(engine: _core.Engine, skus: np.ndarray, count: int, people: People, seed: int) -> None:
+def add_holds(
+    engine: _core.Engine, skus: np.ndarray, count: int, people: People, seed: int
+) -> None:
     """Live holds spread evenly over the SKUs."""
     rng = np.random.default_rng(seed)
     for begin in range(0, count, 50_000):

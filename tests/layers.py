@@ -28,6 +28,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
         "capfile": "units vocabulary",
         "client": "v1 vocabulary",
         "replay": "capfile client units v1 vocabulary",
+        "__main__": "cli",
         "server": "_core atp clock settings units v1 vocabulary",
         "cli": "atp capfile client clock replay server settings units v1 vocabulary",
     }.items()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building, running and testing need, and only those that are missing.
-# Says in one line what is missing where it may not install (no root, no sudo, no apt).
+# Installs the Debian packages that building, running and testing need, if they are missing. Says in one
+# line what is missing where it may not install (no root, no sudo, no apt).
 set -euo pipefail
 missing=()
 
@@ -10,14 +10,16 @@ need_program() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 need_program c++ g++
 need_program make make
 need_program setarch util-linux
-for pair in tsl/robin_map.h:robin-map-dev xxhash.h:libxxhash-dev protozero/pbf_writer.hpp:libprotozero-dev; do
+headers=(tsl/robin_map.h:robin-map-dev xxhash.h:libxxhash-dev
+  protozero/pbf_writer.hpp:libprotozero-dev)
+for pair in "${headers[@]}"; do
   has_header "${pair%%:*}" || missing+=("${pair##*:}")
 done
 python=${PYTHON:-python3}
 need_program "$python" python3
 if command -v "$python" >/dev/null 2>&1; then
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-    echo "atp: $("$python" --version) is too old: 3.11 or newer is needed; name one with PYTHON=..." >&2
+    echo "atp: $("$python" --version) is too old: 3.11 is needed; name one with PYTHON=..." >&2
     exit 2
   }
   "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

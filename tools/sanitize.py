@@ -1,4 +1,4 @@
-"""Builds the engine under a sanitizer and runs its tests: ThreadSanitizer, then AddressSanitizer with UBSan.
+"""Runs the engine's tests under ThreadSanitizer, and under AddressSanitizer with UBSan.
 
 Owns the builds under build/ and the environment that Python needs for them. A canary goes first: a
 small program with a planted fault that the sanitizer must find, else it proves nothing here.
@@ -84,7 +84,7 @@ SHORT_SCALE = 0.2
 
 
 def without_shuffled_addresses() -> list[str]:
-    """ThreadSanitizer needs its own places in the address space, which some kernels shuffle into."""
+    """ThreadSanitizer needs places of its own in the address space; some kernels shuffle into them."""
     return ["setarch", platform.machine(), "-R"]
 
 
@@ -131,7 +131,12 @@ def run(flavour: Flavour, folder: Path, scale: float) -> int:
         "LD_PRELOAD": " ".join(library(name) for name in flavour.libraries),
         "OPENBLAS_NUM_THREADS": "1",
     }
-    command = [*without_shuffled_addresses(), sys.executable, "-m", "pytest", "-q"]
+    python = [*without_shuffled_addresses(), sys.executable]
+    where = [*python, "-c", "import atp._core; print(atp._core.__file__)"]
+    found = subprocess.run(where, env=environment, check=True, capture_output=True, text=True)
+    if not Path(found.stdout.strip()).is_relative_to(folder):
+        sys.exit(f"atp: the tests would run on {found.stdout.strip()}, not on the build in {folder}")
+    command = [*python, "-m", "pytest", "-q"]
     command += ["-p", "no:cacheprovider", f"--thread-scale={scale}", *flavour.tests]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 

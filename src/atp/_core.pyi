@@ -145,10 +145,11 @@ class Engine:
         """Set the stock of many SKUs (S1 to S64, int64); returns StockOutcome numbers (uint8)."""
 
 COMMAND_DTYPE: Final[np.dtype]
-"""One command: kind (1 reserve, 2 commit, 3 release, 4 extend), flags (1 allow_partial), request_id
-(S64), key (V16: the reservation of a commit, release, extend; what a reserve replaces), client_ip
-(V16, IPv4 mapped; zero for none), customer_id (S64), ttl_ns, expire_time_ns (0 for unset),
-first_line, line_count. The string fields of an array passed in may be of any width up to 64."""
+"""One command: kind (1 reserve, 2 commit, 3 release, 4 extend), flags (1 allow_partial),
+request_id (S64), key (V16: the reservation of a commit, release, extend; what a reserve
+replaces), client_ip (V16, IPv4 mapped; zero for none), customer_id (S64), ttl_ns, expire_time_ns
+(0 for unset), first_line, line_count. The string fields of an array passed in may be of any width
+up to 64."""
 LINE_DTYPE: Final[np.dtype]
 """One line: sku (S64), quantity (int64)."""
 OUTCOME_DTYPE: Final[np.dtype]

@@ -173,6 +173,7 @@ class ChangeReply(NamedTuple):
     repeated: bool
     line_index: int
     latest_expire_time_ns: int | None
+    limit_name: str = ""
 
 
 class Stock(NamedTuple):
@@ -196,6 +197,7 @@ class StockReply(NamedTuple):
     stock: Stock | None
     sequence: int
     repeated: bool
+    limit_name: str = ""
 
 
 class CapOverride(NamedTuple):

@@ -198,6 +198,7 @@ def _finish_change(session: Session, answer: Answer[ChangeReply], lines: tuple[L
     if not session.show_json(answer.message):
         repeated = " before; nothing changed now" if reply.repeated else ""
         about = f" ({lines[reply.line_index][0]})" if reply.line_index >= 0 else ""
+        about += f" ({reply.limit_name})" if reply.limit_name else ""
         done = reply.outcome is ChangeOutcome.DONE
         verdict = tables.word(reply.outcome) if done else f"refused: {tables.word(reply.outcome)}"
         click.echo(tables.printable(f"{verdict}{repeated}{about}"))

@@ -163,9 +163,10 @@ def _finish(session: Session, answer: Answer[StockReply]) -> None:
     done = reply.outcome is StockOutcome.DONE
     if not session.show_json(answer.message):
         if not done:
-            click.echo(f"refused: {tables.word(reply.outcome)}")
+            limit = f" ({reply.limit_name})" if reply.limit_name else ""
+            click.echo(f"refused: {tables.word(reply.outcome)}{limit}")
         elif reply.repeated:
-            click.echo("done before, by this request id; nothing changed now")
+            click.echo("done before; nothing changed now")
         if reply.stock is not None:
             show_stocks((reply.stock,))
     if not done:

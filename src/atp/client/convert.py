@@ -143,6 +143,7 @@ def change_reply(message: ChangeMessage) -> words.ChangeReply:
         repeated=message.repeated,
         line_index=line_index,
         latest_expire_time_ns=latest_expire_time_ns,
+        limit_name=message.limit_name,
     )
 
 
@@ -177,12 +178,13 @@ def stock(message: stock_pb.Stock) -> words.Stock:
 
 
 def stock_reply(message: StockMessage) -> words.StockReply:
-    """The answer to a change of stock. The wire does not say of a set whether it was a repeat."""
+    """The answer to a change of stock."""
     return words.StockReply(
         outcome=word(words.StockOutcome, message.outcome),
         stock=stock(message.stock) if message.HasField("stock") else None,
         sequence=message.sequence,
-        repeated=isinstance(message, stock_pb.AdjustStockResponse) and message.repeated,
+        repeated=message.repeated,
+        limit_name=message.limit_name,
     )
 
 

@@ -119,7 +119,8 @@ cdef object change_hold(
         latest = answer.latest_expire_time or None
         return words.ChangeReply(
             _CHANGE_OUTCOMES[answer.outcome], reservation_of(&view), answer.sequence,
-            bool(answer.repeated), answer.line_index, latest)
+            bool(answer.repeated), answer.line_index, latest,
+            "memory" if answer.outcome == CHANGE_LIMIT_REACHED else "")
     finally:
         close_scratch(&scratch)
         close_view(&view)
@@ -140,7 +141,7 @@ cdef object supply_reply(L.Engine* engine, SupplyCommand* command, str sku):
         supply(engine, command, &answer, &view)
     return words.StockReply(
         _STOCK_OUTCOMES[answer.outcome], stock_of(sku, &view), answer.sequence,
-        bool(answer.repeated))
+        bool(answer.repeated), _LIMIT_NAMES[answer.limit])
 
 
 cdef void read_reservation(

@@ -118,7 +118,7 @@ cdef void judge_change(
 cdef void judge_all(
     L.Engine* engine, const Bulk* bulk, const Rows* outcomes, int64_t now, LineAsk* asks
 ) noexcept nogil:
-    # Commands are read ROWS_AHEAD before they are judged, so that what they look up is there by then.
+    # Commands are read ROWS_AHEAD before they are judged: what they look up is there by then.
     cdef Read[ROWS_AHEAD] ahead
     cdef Py_ssize_t count = bulk.commands.count
     cdef Py_ssize_t i

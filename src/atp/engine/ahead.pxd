@@ -25,7 +25,9 @@ cdef inline void fetch_counters(Engine* engine, uint64_t subject_hash, int subje
             shard.counters.fetch_bucket(counter_hash(<uint32_t>(hint >> 3), 0, subject_hash))
 
 
-cdef inline void fetch_for_reserve(Engine* engine, ReserveCommand* command, LineAsk* asks) noexcept nogil:
+cdef inline void fetch_for_reserve(
+    Engine* engine, ReserveCommand* command, LineAsk* asks
+) noexcept nogil:
     # Hashes what the command names, once, and fetches by it. `asks` are its first lines.
     cdef Caller* caller = &command.caller
     cdef Shard* shard

@@ -6,8 +6,8 @@ from libc.string cimport memcpy, memmove
 from libcpp.vector cimport vector
 
 from atp.engine.layout cimport (
-    CapTable, Counter, CounterIdentity, Engine, NO_LIMIT, PLACE_BITS, Probe, Ref, Rule, Window, WindowEntry, at,
-    counter_hash, mask_address,
+    CapTable, Counter, CounterIdentity, Engine, NO_LIMIT, PLACE_BITS, Probe, Ref, Rule, Window,
+    WindowEntry, at, counter_hash, mask_address,
 )
 from atp.engine.limits cimport CAP_REFUSALS_MAX
 from atp.engine.locks cimport mask_of_hash

@@ -7,14 +7,14 @@
 # expire in the order they were made, so an insertion ends where it begins. Each member knows its
 # place, for removal.
 from libc.stdint cimport int64_t, uint32_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
 from atp.engine.arena cimport allocate, release_block
 from atp.engine.layout cimport (
     Engine, Line, Ref, Shard, Sku, at, line_at, ref_of, shard_of, sku_at,
 )
 from atp.engine.limits cimport NEVER
-from atp.engine.native cimport load, lower_to, store, store_relaxed
+from atp.engine.native cimport load, lower_to, regrow_pages, store, store_relaxed
 
 cdef struct Heap:
     int64_t* times
@@ -28,13 +28,24 @@ cdef inline size_t heap_bytes(uint32_t room) noexcept nogil:
 
 
 cdef inline Heap open_heap(
-    Engine* engine, Ref block, uint32_t count, uint32_t room, bint of_skus
+    Engine* engine, Ref block, uint32_t count, uint32_t room
 ) noexcept nogil:
+    # A SKU's heap of lines.
     cdef Heap heap
     heap.times = <int64_t*>at(engine, block)
     heap.members = <Ref*>(heap.times + room)
     heap.count = count
-    heap.of_skus = of_skus
+    heap.of_skus = False
+    return heap
+
+
+cdef inline Heap open_due(Shard* shard) noexcept nogil:
+    # A shard's heap of SKUs.
+    cdef Heap heap
+    heap.times = shard.due_heap
+    heap.members = <Ref*>(heap.times + shard.due_room)
+    heap.count = shard.due_count
+    heap.of_skus = True
     return heap
 
 
@@ -115,13 +126,30 @@ cdef inline bint grow(
     if not moved:
         return False
     if room[0]:
-        old = open_heap(engine, block[0], count, room[0], False)
-        new = open_heap(engine, moved, count, wider, False)
+        old = open_heap(engine, block[0], count, room[0])
+        new = open_heap(engine, moved, count, wider)
         memcpy(new.times, old.times, count * sizeof(int64_t))
         memcpy(new.members, old.members, count * sizeof(Ref))
         release_block(shard, block[0], heap_bytes(room[0]))
     block[0] = moved
     room[0] = wider
+    return True
+
+
+cdef inline bint grow_due(Shard* shard, uint32_t needed) noexcept nogil:
+    # Makes room in the shard's heap of SKUs; False when memory is short.
+    cdef uint32_t wider
+    cdef int64_t* moved
+    if needed <= shard.due_room:
+        return True
+    wider = max(max(needed, <uint32_t>64), shard.due_room + shard.due_room // 2)
+    moved = <int64_t*>regrow_pages(shard.due_heap, heap_bytes(shard.due_room), heap_bytes(wider))
+    if moved == NULL:
+        return False
+    memmove(moved + wider, moved + shard.due_room, shard.due_count * sizeof(Ref))
+    shard.used_bytes += heap_bytes(wider) - heap_bytes(shard.due_room)
+    shard.due_heap = moved
+    shard.due_room = wider
     return True
 
 
@@ -133,8 +161,7 @@ cdef inline bint make_room_for_line(
     cdef Ref only, block
     cdef uint32_t room
     if sku.heap_count == 0:
-        return grow(engine, shard, &shard.due_heap, &shard.due_room, shard.due_count,
-                    shard.due_count + basket_lines)
+        return grow_due(shard, shard.due_count + basket_lines)
     if sku.heap_count == 1 and sku.heap_room == 0:
         only = sku.heap
         block = 0
@@ -155,7 +182,7 @@ cdef inline void note_shard_due(Engine* engine, Shard* shard) noexcept nogil:
     # sweep.pxd.
     cdef int64_t first = NEVER
     if shard.due_count:
-        first = (<int64_t*>at(engine, shard.due_heap))[0]
+        first = shard.due_heap[0]
     cdef int64_t before = load(&engine.shard_due[shard.number])
     if first > before:
         store_relaxed(&engine.shard_due[shard.number], first)  # nobody waits to hear of less to do
@@ -171,7 +198,7 @@ cdef inline void first_changed(
     cdef Heap due
     if sku.first_expire != first:
         sku.first_expire = first
-        due = open_heap(engine, shard.due_heap, shard.due_count, shard.due_room, True)
+        due = open_due(shard)
         move_to(engine, &due, sku.place, first, ref_of(shard, sku))
         note_shard_due(engine, shard)
 
@@ -186,13 +213,13 @@ cdef inline void link_line(Engine* engine, Line* line, Ref ref, int64_t expire_t
         sku.heap_count = 1
         sku.first_expire = expire_time
         line.place = 0
-        heap = open_heap(engine, shard.due_heap, shard.due_count, shard.due_room, True)
+        heap = open_due(shard)
         shard.due_count += 1
         heap.count = shard.due_count
         sift_up(engine, &heap, shard.due_count - 1, expire_time, line.sku)
         note_shard_due(engine, shard)
         return
-    heap = open_heap(engine, sku.heap, sku.heap_count + 1, sku.heap_room, False)
+    heap = open_heap(engine, sku.heap, sku.heap_count + 1, sku.heap_room)
     sku.heap_count += 1
     sift_up(engine, &heap, sku.heap_count - 1, expire_time, ref)
     first_changed(engine, shard, sku, heap.times[0])
@@ -208,12 +235,12 @@ cdef inline void unlink_line(Engine* engine, Line* line) noexcept nogil:
             sku.heap_room = 0
         sku.heap = 0
         sku.heap_count = 0
-        heap = open_heap(engine, shard.due_heap, shard.due_count, shard.due_room, True)
+        heap = open_due(shard)
         take_out(engine, &heap, sku.place)
         shard.due_count = heap.count
         note_shard_due(engine, shard)
         return
-    heap = open_heap(engine, sku.heap, sku.heap_count, sku.heap_room, False)
+    heap = open_heap(engine, sku.heap, sku.heap_count, sku.heap_room)
     take_out(engine, &heap, line.place)
     sku.heap_count = heap.count
     first_changed(engine, shard, sku, heap.times[0])
@@ -228,7 +255,7 @@ cdef inline void relink_line(
     if sku.heap_room == 0:
         first_changed(engine, shard_of(engine, line.sku), sku, expire_time)
         return
-    heap = open_heap(engine, sku.heap, sku.heap_count, sku.heap_room, False)
+    heap = open_heap(engine, sku.heap, sku.heap_count, sku.heap_room)
     move_to(engine, &heap, line.place, expire_time, ref)
     first_changed(engine, shard_of(engine, line.sku), sku, heap.times[0])
 

@@ -21,6 +21,7 @@ constexpr Ref kPlaceMask = (Ref{1} << kPlaceBits) - 1;
 constexpr std::size_t kGranule = 8;
 constexpr std::size_t kArenaBytes = (std::size_t{1} << kPlaceBits) * kGranule;
 constexpr unsigned kSizeClasses = 128;
+constexpr std::size_t kPagesFrom = 32768;  // tables of this size and more have pages of their own
 
 // A SKU; its name follows in place.
 struct Sku {
@@ -152,11 +153,21 @@ struct KnownPlace {
   template <class U>
   KnownPlace(const KnownPlace<U>& other) : place(other.place) {}
   T* allocate(std::size_t count) {
-    T* at = std::allocator<T>().allocate(count);
+    const std::size_t size = count * sizeof(T);
+    T* at = size < kPagesFrom ? std::allocator<T>().allocate(count)
+                              : static_cast<T*>(take_pages(size));
+    if (at == nullptr) throw std::bad_alloc();
     __atomic_store_n(place, reinterpret_cast<char*>(at), __ATOMIC_RELAXED);
     return at;
   }
-  void deallocate(T* at, std::size_t count) { std::allocator<T>().deallocate(at, count); }
+  void deallocate(T* at, std::size_t count) {
+    const std::size_t size = count * sizeof(T);
+    if (size < kPagesFrom) {
+      std::allocator<T>().deallocate(at, count);
+    } else {
+      drop_pages(at, size);
+    }
+  }
   template <class U>
   bool operator==(const KnownPlace<U>& other) const {
     return place == other.place;
@@ -278,8 +289,8 @@ struct alignas(64) Shard {
   std::uint32_t open_places = 0;
   std::uint32_t number;
   char* base;
-  // SKUs with live lines, earliest first expiry on top: parallel arrays in one block of the arena.
-  Ref due_heap = 0;
+  // SKUs with live lines, earliest first expiry on top: parallel arrays, times before references.
+  std::int64_t* due_heap = nullptr;
   std::uint32_t due_count = 0;
   std::uint32_t due_room = 0;
   // Ended records, oldest first, linked through caps_generation.
@@ -298,6 +309,7 @@ struct alignas(64) Shard {
 
   Shard(unsigned shard_number, char* arena)
       : number(shard_number), base(arena), skus(arena), records(arena), counters(arena) {}
+  ~Shard() { drop_pages(due_heap, due_room * (sizeof(std::int64_t) + sizeof(Ref))); }
 };
 
 }  // namespace atp

@@ -97,7 +97,7 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         uint32_t open_places
         uint32_t number
         char* base
-        Ref due_heap
+        int64_t* due_heap
         uint32_t due_count
         uint32_t due_room
         Ref ended_first

@@ -114,6 +114,22 @@ inline char* reserve_pages(std::size_t size) {
   void* at = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return at == MAP_FAILED ? nullptr : static_cast<char*>(at);
 }
+// Whole pages that grow in place where they can and go back to the system when they are not needed:
+// for large tables, whose old copies would else stay behind in the allocator.
+inline std::size_t whole_pages(std::size_t size) { return (size + 4095) / 4096 * 4096; }
+inline void* take_pages(std::size_t size) {
+  const int kind = MAP_PRIVATE | MAP_ANONYMOUS;
+  void* at = mmap(nullptr, whole_pages(size), PROT_READ | PROT_WRITE, kind, -1, 0);
+  return at == MAP_FAILED ? nullptr : at;
+}
+inline void* regrow_pages(void* old, std::size_t old_size, std::size_t size) {
+  if (old == nullptr) return take_pages(size);
+  void* at = mremap(old, whole_pages(old_size), whole_pages(size), MREMAP_MAYMOVE);
+  return at == MAP_FAILED ? nullptr : at;
+}
+inline void drop_pages(void* at, std::size_t size) {
+  if (at != nullptr) munmap(at, whole_pages(size));
+}
 inline bool open_pages(char* at, std::size_t size) {
   return mprotect(at, size, PROT_READ | PROT_WRITE) == 0;
 }

@@ -23,7 +23,7 @@ cdef inline Record* first_due(Engine* engine, Shard* shard, int64_t now) noexcep
     cdef int64_t* times
     if shard.due_count == 0:
         return NULL
-    times = <int64_t*>at(engine, shard.due_heap)
+    times = shard.due_heap
     if times[0] > now:
         return NULL
     return record_of(line_at(engine, first_line_of(

@@ -160,6 +160,7 @@ def change_response(kind: type[ChangeResponse], reply: ChangeReply) -> ChangeRes
         reservation=reservation(reply.reservation),
         sequence=reply.sequence,
         repeated=reply.repeated,
+        limit_name=reply.limit_name,
     )
     if isinstance(response, reservation_pb.ExtendResponse):
         latest = timestamp(reply.latest_expire_time_ns)
@@ -253,6 +254,8 @@ def set_stock_response(reply: StockReply) -> stock_pb.SetStockResponse:
         outcome=_STOCK_OUTCOMES[reply.outcome],
         stock=None if reply.stock is None else stock(reply.stock),
         sequence=reply.sequence,
+        repeated=reply.repeated,
+        limit_name=reply.limit_name,
     )
 
 
@@ -263,6 +266,7 @@ def adjust_stock_response(reply: StockReply) -> stock_pb.AdjustStockResponse:
         stock=None if reply.stock is None else stock(reply.stock),
         sequence=reply.sequence,
         repeated=reply.repeated,
+        limit_name=reply.limit_name,
     )
 
 

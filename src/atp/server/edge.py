@@ -16,7 +16,7 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
-from grpc_status import rpc_status  # type: ignore[import-untyped]
+from grpc_status import rpc_status
 
 from atp.server.status import FAULT, Overloaded, row_of, status_of
 from atp.vocabulary import FieldInvalid

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 from atp.v1 import cap_service_pb2 as cap_pb
 from atp.v1 import reservation_service_pb2 as reservation_pb

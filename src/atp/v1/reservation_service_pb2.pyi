@@ -218,18 +218,20 @@ class CommitRequest(_message.Message):
     def __init__(self, reservation_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[Line, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class CommitResponse(_message.Message):
-    __slots__ = ("outcome", "reservation", "sequence", "repeated", "line_index")
+    __slots__ = ("outcome", "reservation", "sequence", "repeated", "line_index", "limit_name")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     LINE_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_NAME_FIELD_NUMBER: _ClassVar[int]
     outcome: ChangeOutcome
     reservation: Reservation
     sequence: int
     repeated: bool
     line_index: int
-    def __init__(self, outcome: _Optional[_Union[ChangeOutcome, str]] = ..., reservation: _Optional[_Union[Reservation, _Mapping]] = ..., sequence: _Optional[int] = ..., repeated: _Optional[bool] = ..., line_index: _Optional[int] = ...) -> None: ...
+    limit_name: str
+    def __init__(self, outcome: _Optional[_Union[ChangeOutcome, str]] = ..., reservation: _Optional[_Union[Reservation, _Mapping]] = ..., sequence: _Optional[int] = ..., repeated: _Optional[bool] = ..., line_index: _Optional[int] = ..., limit_name: _Optional[str] = ...) -> None: ...
 
 class ReleaseRequest(_message.Message):
     __slots__ = ("reservation_id", "lines", "request_id")
@@ -242,18 +244,20 @@ class ReleaseRequest(_message.Message):
     def __init__(self, reservation_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[Line, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ReleaseResponse(_message.Message):
-    __slots__ = ("outcome", "reservation", "sequence", "repeated", "line_index")
+    __slots__ = ("outcome", "reservation", "sequence", "repeated", "line_index", "limit_name")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     LINE_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_NAME_FIELD_NUMBER: _ClassVar[int]
     outcome: ChangeOutcome
     reservation: Reservation
     sequence: int
     repeated: bool
     line_index: int
-    def __init__(self, outcome: _Optional[_Union[ChangeOutcome, str]] = ..., reservation: _Optional[_Union[Reservation, _Mapping]] = ..., sequence: _Optional[int] = ..., repeated: _Optional[bool] = ..., line_index: _Optional[int] = ...) -> None: ...
+    limit_name: str
+    def __init__(self, outcome: _Optional[_Union[ChangeOutcome, str]] = ..., reservation: _Optional[_Union[Reservation, _Mapping]] = ..., sequence: _Optional[int] = ..., repeated: _Optional[bool] = ..., line_index: _Optional[int] = ..., limit_name: _Optional[str] = ...) -> None: ...
 
 class ExtendRequest(_message.Message):
     __slots__ = ("reservation_id", "expire_time", "ttl", "request_id")
@@ -268,18 +272,20 @@ class ExtendRequest(_message.Message):
     def __init__(self, reservation_id: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ExtendResponse(_message.Message):
-    __slots__ = ("outcome", "reservation", "sequence", "repeated", "latest_expire_time")
+    __slots__ = ("outcome", "reservation", "sequence", "repeated", "latest_expire_time", "limit_name")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     LATEST_EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_NAME_FIELD_NUMBER: _ClassVar[int]
     outcome: ChangeOutcome
     reservation: Reservation
     sequence: int
     repeated: bool
     latest_expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, outcome: _Optional[_Union[ChangeOutcome, str]] = ..., reservation: _Optional[_Union[Reservation, _Mapping]] = ..., sequence: _Optional[int] = ..., repeated: _Optional[bool] = ..., latest_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    limit_name: str
+    def __init__(self, outcome: _Optional[_Union[ChangeOutcome, str]] = ..., reservation: _Optional[_Union[Reservation, _Mapping]] = ..., sequence: _Optional[int] = ..., repeated: _Optional[bool] = ..., latest_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limit_name: _Optional[str] = ...) -> None: ...
 
 class GetReservationRequest(_message.Message):
     __slots__ = ("reservation_id",)

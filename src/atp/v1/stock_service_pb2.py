@@ -25,39 +25,39 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x61tp/v1/stock_service.proto\x12\x06\x61tp.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x01\n\x05Stock\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x18\n\x10on_hand_quantity\x18\x02 \x01(\x03\x12\x15\n\rheld_quantity\x18\x03 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x04 \x01(\x03\x12\x15\n\rsold_quantity\x18\x05 \x01(\x03\x12\x19\n\x11received_quantity\x18\x06 \x01(\x03\x12\x19\n\x11\x61\x64justed_quantity\x18\x07 \x01(\x03\x12\x35\n\x11\x66irst_expire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\t \x01(\x03\"~\n\x0fSetStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x18\n\x10on_hand_quantity\x18\x02 \x01(\x03\x12&\n\x19\x65xpected_on_hand_quantity\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x1c\n\x1a_expected_on_hand_quantity\"i\n\x10SetStockResponse\x12%\n\x07outcome\x18\x01 \x01(\x0e\x32\x14.atp.v1.StockOutcome\x12\x1c\n\x05stock\x18\x02 \x01(\x0b\x32\r.atp.v1.Stock\x12\x10\n\x08sequence\x18\x03 \x01(\x03\"r\n\x12\x41\x64justStockRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x16\n\x0e\x64\x65lta_quantity\x18\x03 \x01(\x03\x12#\n\x06reason\x18\x04 \x01(\x0e\x32\x13.atp.v1.StockReason\"~\n\x13\x41\x64justStockResponse\x12%\n\x07outcome\x18\x01 \x01(\x0e\x32\x14.atp.v1.StockOutcome\x12\x1c\n\x05stock\x18\x02 \x01(\x0b\x32\r.atp.v1.Stock\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x10\n\x08repeated\x18\x04 \x01(\x08\"A\n\x14\x42\x61tchSetStockRequest\x12)\n\x08requests\x18\x01 \x03(\x0b\x32\x17.atp.v1.SetStockRequest\"D\n\x15\x42\x61tchSetStockResponse\x12+\n\tresponses\x18\x01 \x03(\x0b\x32\x18.atp.v1.SetStockResponse\"\x1e\n\x0fGetStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"0\n\x10GetStockResponse\x12\x1c\n\x05stock\x18\x01 \x01(\x0b\x32\r.atp.v1.Stock\"9\n\x10ListStockRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"K\n\x11ListStockResponse\x12\x1d\n\x06stocks\x18\x01 \x03(\x0b\x32\r.atp.v1.Stock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x99\x01\n\x0bStockReason\x12\x1c\n\x18STOCK_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15STOCK_REASON_RECEIVED\x10\x01\x12\x19\n\x15STOCK_REASON_RETURNED\x10\x02\x12\x18\n\x14STOCK_REASON_COUNTED\x10\x03\x12\x1c\n\x18STOCK_REASON_WRITTEN_OFF\x10\x04*\x8b\x02\n\x0cStockOutcome\x12\x1d\n\x19STOCK_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12STOCK_OUTCOME_DONE\x10\x01\x12#\n\x1fSTOCK_OUTCOME_REQUEST_ID_REUSED\x10\x02\x12\x1d\n\x19STOCK_OUTCOME_SKU_UNKNOWN\x10\x03\x12!\n\x1dSTOCK_OUTCOME_ON_HAND_CHANGED\x10\x04\x12\x1c\n\x18STOCK_OUTCOME_BELOW_HELD\x10\x05\x12\x1e\n\x1aSTOCK_OUTCOME_OUT_OF_RANGE\x10\x06\x12\x1f\n\x1bSTOCK_OUTCOME_LIMIT_REACHED\x10\x07\x32\xe4\x02\n\x0cStockService\x12=\n\x08SetStock\x12\x17.atp.v1.SetStockRequest\x1a\x18.atp.v1.SetStockResponse\x12\x46\n\x0b\x41\x64justStock\x12\x1a.atp.v1.AdjustStockRequest\x1a\x1b.atp.v1.AdjustStockResponse\x12L\n\rBatchSetStock\x12\x1c.atp.v1.BatchSetStockRequest\x1a\x1d.atp.v1.BatchSetStockResponse\x12=\n\x08GetStock\x12\x17.atp.v1.GetStockRequest\x1a\x18.atp.v1.GetStockResponse\x12@\n\tListStock\x12\x18.atp.v1.ListStockRequest\x1a\x19.atp.v1.ListStockResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x61tp/v1/stock_service.proto\x12\x06\x61tp.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x01\n\x05Stock\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x18\n\x10on_hand_quantity\x18\x02 \x01(\x03\x12\x15\n\rheld_quantity\x18\x03 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x04 \x01(\x03\x12\x15\n\rsold_quantity\x18\x05 \x01(\x03\x12\x19\n\x11received_quantity\x18\x06 \x01(\x03\x12\x19\n\x11\x61\x64justed_quantity\x18\x07 \x01(\x03\x12\x35\n\x11\x66irst_expire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\t \x01(\x03\"~\n\x0fSetStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x18\n\x10on_hand_quantity\x18\x02 \x01(\x03\x12&\n\x19\x65xpected_on_hand_quantity\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x1c\n\x1a_expected_on_hand_quantity\"\x8f\x01\n\x10SetStockResponse\x12%\n\x07outcome\x18\x01 \x01(\x0e\x32\x14.atp.v1.StockOutcome\x12\x1c\n\x05stock\x18\x02 \x01(\x0b\x32\r.atp.v1.Stock\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x10\n\x08repeated\x18\x04 \x01(\x08\x12\x12\n\nlimit_name\x18\x05 \x01(\t\"r\n\x12\x41\x64justStockRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x16\n\x0e\x64\x65lta_quantity\x18\x03 \x01(\x03\x12#\n\x06reason\x18\x04 \x01(\x0e\x32\x13.atp.v1.StockReason\"\x92\x01\n\x13\x41\x64justStockResponse\x12%\n\x07outcome\x18\x01 \x01(\x0e\x32\x14.atp.v1.StockOutcome\x12\x1c\n\x05stock\x18\x02 \x01(\x0b\x32\r.atp.v1.Stock\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x10\n\x08repeated\x18\x04 \x01(\x08\x12\x12\n\nlimit_name\x18\x05 \x01(\t\"A\n\x14\x42\x61tchSetStockRequest\x12)\n\x08requests\x18\x01 \x03(\x0b\x32\x17.atp.v1.SetStockRequest\"D\n\x15\x42\x61tchSetStockResponse\x12+\n\tresponses\x18\x01 \x03(\x0b\x32\x18.atp.v1.SetStockResponse\"\x1e\n\x0fGetStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"0\n\x10GetStockResponse\x12\x1c\n\x05stock\x18\x01 \x01(\x0b\x32\r.atp.v1.Stock\"9\n\x10ListStockRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"K\n\x11ListStockResponse\x12\x1d\n\x06stocks\x18\x01 \x03(\x0b\x32\r.atp.v1.Stock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x99\x01\n\x0bStockReason\x12\x1c\n\x18STOCK_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15STOCK_REASON_RECEIVED\x10\x01\x12\x19\n\x15STOCK_REASON_RETURNED\x10\x02\x12\x18\n\x14STOCK_REASON_COUNTED\x10\x03\x12\x1c\n\x18STOCK_REASON_WRITTEN_OFF\x10\x04*\x8b\x02\n\x0cStockOutcome\x12\x1d\n\x19STOCK_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12STOCK_OUTCOME_DONE\x10\x01\x12#\n\x1fSTOCK_OUTCOME_REQUEST_ID_REUSED\x10\x02\x12\x1d\n\x19STOCK_OUTCOME_SKU_UNKNOWN\x10\x03\x12!\n\x1dSTOCK_OUTCOME_ON_HAND_CHANGED\x10\x04\x12\x1c\n\x18STOCK_OUTCOME_BELOW_HELD\x10\x05\x12\x1e\n\x1aSTOCK_OUTCOME_OUT_OF_RANGE\x10\x06\x12\x1f\n\x1bSTOCK_OUTCOME_LIMIT_REACHED\x10\x07\x32\xe4\x02\n\x0cStockService\x12=\n\x08SetStock\x12\x17.atp.v1.SetStockRequest\x1a\x18.atp.v1.SetStockResponse\x12\x46\n\x0b\x41\x64justStock\x12\x1a.atp.v1.AdjustStockRequest\x1a\x1b.atp.v1.AdjustStockResponse\x12L\n\rBatchSetStock\x12\x1c.atp.v1.BatchSetStockRequest\x1a\x1d.atp.v1.BatchSetStockResponse\x12=\n\x08GetStock\x12\x17.atp.v1.GetStockRequest\x1a\x18.atp.v1.GetStockResponse\x12@\n\tListStock\x12\x18.atp.v1.ListStockRequest\x1a\x19.atp.v1.ListStockResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atp.v1.stock_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STOCKREASON']._serialized_start=1156
-  _globals['_STOCKREASON']._serialized_end=1309
-  _globals['_STOCKOUTCOME']._serialized_start=1312
-  _globals['_STOCKOUTCOME']._serialized_end=1579
+  _globals['_STOCKREASON']._serialized_start=1216
+  _globals['_STOCKREASON']._serialized_end=1369
+  _globals['_STOCKOUTCOME']._serialized_start=1372
+  _globals['_STOCKOUTCOME']._serialized_end=1639
   _globals['_STOCK']._serialized_start=72
   _globals['_STOCK']._serialized_end=319
   _globals['_SETSTOCKREQUEST']._serialized_start=321
   _globals['_SETSTOCKREQUEST']._serialized_end=447
-  _globals['_SETSTOCKRESPONSE']._serialized_start=449
-  _globals['_SETSTOCKRESPONSE']._serialized_end=554
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=556
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=670
-  _globals['_ADJUSTSTOCKRESPONSE']._serialized_start=672
-  _globals['_ADJUSTSTOCKRESPONSE']._serialized_end=798
-  _globals['_BATCHSETSTOCKREQUEST']._serialized_start=800
-  _globals['_BATCHSETSTOCKREQUEST']._serialized_end=865
-  _globals['_BATCHSETSTOCKRESPONSE']._serialized_start=867
-  _globals['_BATCHSETSTOCKRESPONSE']._serialized_end=935
-  _globals['_GETSTOCKREQUEST']._serialized_start=937
-  _globals['_GETSTOCKREQUEST']._serialized_end=967
-  _globals['_GETSTOCKRESPONSE']._serialized_start=969
-  _globals['_GETSTOCKRESPONSE']._serialized_end=1017
-  _globals['_LISTSTOCKREQUEST']._serialized_start=1019
-  _globals['_LISTSTOCKREQUEST']._serialized_end=1076
-  _globals['_LISTSTOCKRESPONSE']._serialized_start=1078
-  _globals['_LISTSTOCKRESPONSE']._serialized_end=1153
-  _globals['_STOCKSERVICE']._serialized_start=1582
-  _globals['_STOCKSERVICE']._serialized_end=1938
+  _globals['_SETSTOCKRESPONSE']._serialized_start=450
+  _globals['_SETSTOCKRESPONSE']._serialized_end=593
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=595
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=709
+  _globals['_ADJUSTSTOCKRESPONSE']._serialized_start=712
+  _globals['_ADJUSTSTOCKRESPONSE']._serialized_end=858
+  _globals['_BATCHSETSTOCKREQUEST']._serialized_start=860
+  _globals['_BATCHSETSTOCKREQUEST']._serialized_end=925
+  _globals['_BATCHSETSTOCKRESPONSE']._serialized_start=927
+  _globals['_BATCHSETSTOCKRESPONSE']._serialized_end=995
+  _globals['_GETSTOCKREQUEST']._serialized_start=997
+  _globals['_GETSTOCKREQUEST']._serialized_end=1027
+  _globals['_GETSTOCKRESPONSE']._serialized_start=1029
+  _globals['_GETSTOCKRESPONSE']._serialized_end=1077
+  _globals['_LISTSTOCKREQUEST']._serialized_start=1079
+  _globals['_LISTSTOCKREQUEST']._serialized_end=1136
+  _globals['_LISTSTOCKRESPONSE']._serialized_start=1138
+  _globals['_LISTSTOCKRESPONSE']._serialized_end=1213
+  _globals['_STOCKSERVICE']._serialized_start=1642
+  _globals['_STOCKSERVICE']._serialized_end=1998
 # @@protoc_insertion_point(module_scope)

@@ -75,14 +75,18 @@ class SetStockRequest(_message.Message):
     def __init__(self, sku: _Optional[str] = ..., on_hand_quantity: _Optional[int] = ..., expected_on_hand_quantity: _Optional[int] = ...) -> None: ...
 
 class SetStockResponse(_message.Message):
-    __slots__ = ("outcome", "stock", "sequence")
+    __slots__ = ("outcome", "stock", "sequence", "repeated", "limit_name")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     STOCK_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_NAME_FIELD_NUMBER: _ClassVar[int]
     outcome: StockOutcome
     stock: Stock
     sequence: int
-    def __init__(self, outcome: _Optional[_Union[StockOutcome, str]] = ..., stock: _Optional[_Union[Stock, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
+    repeated: bool
+    limit_name: str
+    def __init__(self, outcome: _Optional[_Union[StockOutcome, str]] = ..., stock: _Optional[_Union[Stock, _Mapping]] = ..., sequence: _Optional[int] = ..., repeated: _Optional[bool] = ..., limit_name: _Optional[str] = ...) -> None: ...
 
 class AdjustStockRequest(_message.Message):
     __slots__ = ("request_id", "sku", "delta_quantity", "reason")
@@ -97,16 +101,18 @@ class AdjustStockRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., sku: _Optional[str] = ..., delta_quantity: _Optional[int] = ..., reason: _Optional[_Union[StockReason, str]] = ...) -> None: ...
 
 class AdjustStockResponse(_message.Message):
-    __slots__ = ("outcome", "stock", "sequence", "repeated")
+    __slots__ = ("outcome", "stock", "sequence", "repeated", "limit_name")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     STOCK_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_NAME_FIELD_NUMBER: _ClassVar[int]
     outcome: StockOutcome
     stock: Stock
     sequence: int
     repeated: bool
-    def __init__(self, outcome: _Optional[_Union[StockOutcome, str]] = ..., stock: _Optional[_Union[Stock, _Mapping]] = ..., sequence: _Optional[int] = ..., repeated: _Optional[bool] = ...) -> None: ...
+    limit_name: str
+    def __init__(self, outcome: _Optional[_Union[StockOutcome, str]] = ..., stock: _Optional[_Union[Stock, _Mapping]] = ..., sequence: _Optional[int] = ..., repeated: _Optional[bool] = ..., limit_name: _Optional[str] = ...) -> None: ...
 
 class BatchSetStockRequest(_message.Message):
     __slots__ = ("requests",)
