@@ -121,6 +121,12 @@ def test_events_go_by_the_shops_clock_and_then_by_the_file() -> None:
     assert [event.invoice for event in plan.events] == ["1", "2", "3"]
 
 
+def test_an_invoice_has_one_customer() -> None:
+    plan = plan_of([("1", "A", 1, 0, "ann"), ("1", "Z", 1, 0, "bob")])
+    assert [event.customer_id for event in plan.events] == ["ann"]
+    assert plan.quirks["lines whose customer is not their invoice's first, taken as its"] == 1
+
+
 def test_a_customer_over_the_bound_is_left_out_and_counted() -> None:
     plan = plan_of([("1", "A", 1, 0, "c" * 65)])
     assert plan.events[0].customer_id == ""

@@ -49,19 +49,34 @@ BAD_INVOICE = f"invoice number empty or over {INVOICE_BYTES_MAX} bytes"
 BASKET_TOO_LARGE = f"basket over {BASKET_LINES_MAX:,} lines, or over {QUANTITY_MAX:,} of a SKU"
 
 
+DUPLICATES = "lines exactly like another of their invoice, kept"
+FURTHER = "further lines of a SKU in one invoice, added up"
+NAMELESS = "lines without a customer, kept"
+OTHER_CUSTOMER = "lines whose customer is not their invoice's first, taken as its"
+CASE_TWINS = "SKUs that differ from another only by case, kept apart"
+SPANNING = "invoices that span more than one minute, taken at their first"
+LONG_CUSTOMER = f"orders whose customer is over {CUSTOMER_BYTES_MAX} bytes, kept without"
+
+
 class _Invoice:
     """The usable lines of one invoice while the file is read."""
 
-    __slots__ = ("codes", "customer_id", "line_ids", "lines", "place", "quantities", "time_s")
+    __slots__ = (
+        "codes", "customer_id", "is_cancellation", "line_ids", "lines", "quantities", "seen",
+        "spans", "time_s", "unusable",
+    )  # fmt: skip
 
-    def __init__(self, place: int, row: Row) -> None:
-        self.place = place
-        self.time_s = row.time_s
-        self.customer_id = row.customer_id
+    def __init__(self, number: str, time_s: int, customer_id: str) -> None:
+        self.time_s = time_s
+        self.customer_id = customer_id
+        self.is_cancellation = number.startswith("C")
+        self.unusable = _unusable_invoice(number)
+        self.spans = False
         self.lines = 0
         self.codes: list[int] = []
         self.quantities: list[int] = []
         self.line_ids: list[int] = []
+        self.seen: set[tuple[int, ...]] = set()
 
 
 class _Planner:
@@ -69,33 +84,54 @@ class _Planner:
 
     def __init__(self, source: str) -> None:
         self.plan = Plan(source)
-        self._sku_index: dict[str, int] = {}
         self._invoices: dict[str, _Invoice] = {}
-        self._seen_in_invoice: tuple[str, set[tuple[object, ...]]] = ("", set())
-        self._last_invoice = ""
-        self._spanning: set[str] = set()
+        self._index: dict[str, int] = {}
+        self._unusable_codes: dict[str, str] = {}
         self._quirks: Counter[str] = Counter()
 
-    def add(self, row: Row) -> None:
-        self.plan.rows += 1
-        invoice = self._invoices.get(row.invoice)
-        if invoice is None:
-            invoice = _Invoice(len(self._invoices), row)
-            self._invoices[row.invoice] = invoice
-        elif row.time_s != invoice.time_s:
-            self._spanning.add(row.invoice)
-        invoice.lines += 1
-        if not row.customer_id:
-            self._quirks["lines without a customer, kept"] += 1
-        if reason := _unusable(row):
-            self._refuse(reason, row.quantity)
-            if reason == NO_PRODUCT:
-                self.plan.no_product[row.stock_code] += 1
-            return
-        self._note_duplicate(row)
-        invoice.codes.append(self._index(row.stock_code))
-        invoice.quantities.append(row.quantity)
-        invoice.line_ids.append(invoice.lines)
+    def add_all(self, rows: Iterable[Row]) -> None:
+        """Collect lines. One loop and no calls for a plain line: there are half a million."""
+        invoices, index, count = self._invoices, self._index, self._quirks
+        last, invoice = None, _Invoice("", 0, "")
+        for _, number, code, quantity, time_s, customer_id in rows:
+            self.plan.rows += 1
+            if number != last:
+                invoice.seen = set()  # The lines of an invoice stand together.
+                last = number
+                found = invoices.get(number)
+                if found is None:
+                    found = invoices[number] = _Invoice(number, time_s, customer_id)
+                invoice = found
+            if time_s != invoice.time_s:
+                invoice.spans = True
+            if customer_id != invoice.customer_id:
+                count[OTHER_CUSTOMER] += 1
+            if not customer_id:
+                count[NAMELESS] += 1
+            invoice.lines += 1
+            sku = index.get(code)
+            if (
+                sku is None
+                or invoice.unusable
+                or not 0 < abs(quantity) <= QUANTITY_MAX
+                or (quantity > 0 and invoice.is_cancellation)
+            ):
+                if reason := self._unusable(invoice, code, quantity):
+                    self._refuse(reason, code, quantity)
+                    continue
+                sku = self._new_sku(code) if sku is None else sku
+            seen, line = invoice.seen, (sku, quantity, time_s)
+            if line in seen:
+                count[DUPLICATES] += 1
+            else:
+                if (sku,) in seen:
+                    count[FURTHER] += 1
+                seen.add((sku,))
+                seen.add(line)
+            invoice.codes.append(sku)
+            invoice.quantities.append(quantity)
+            invoice.line_ids.append(invoice.lines)
+        invoice.seen = set()
 
     def finish(self, addresses: Addresses, seed: int, shares: dict[Fate, float]) -> Plan:
         plan = self.plan
@@ -111,36 +147,36 @@ class _Planner:
                 for sku, quantity in zip(event.skus, event.quantities, strict=True):
                     plan.demand[sku] += quantity
         twins = Counter(code.lower() for code in plan.skus)
-        self._quirks["SKUs that differ from another only by case, kept apart"] = sum(
-            count for count in twins.values() if count > 1
-        )
-        self._quirks["invoices that span more than one minute, taken at their first"] = len(
-            self._spanning
-        )
+        self._quirks[CASE_TWINS] = sum(count for count in twins.values() if count > 1)
+        self._quirks[SPANNING] = sum(invoice.spans for invoice in self._invoices.values())
         plan.quirks = dict(self._quirks)
         return plan
 
-    def _index(self, code: str) -> int:
-        index = self._sku_index.get(code)
-        if index is None:
-            index = self._sku_index[code] = len(self.plan.skus)
-            self.plan.skus.append(code)
+    def _new_sku(self, code: str) -> int:
+        index = self._index[code] = len(self.plan.skus)
+        self.plan.skus.append(code)
         return index
 
-    def _note_duplicate(self, row: Row) -> None:
-        if row.invoice != self._seen_in_invoice[0]:
-            self._seen_in_invoice = (row.invoice, set())
-        seen = self._seen_in_invoice[1]
-        same_line = (row.stock_code, row.quantity, row.time_s)
-        if same_line in seen:
-            self._quirks["lines exactly like another of their invoice, kept"] += 1
-        elif (row.stock_code,) in seen:
-            self._quirks["further lines of a SKU in one invoice, added up"] += 1
-        seen.update(((row.stock_code,), same_line))
+    def _unusable(self, invoice: _Invoice, code: str, quantity: int) -> str:
+        """Why a line cannot be part of the sale, in order of precedence; empty if it can."""
+        reason = invoice.unusable
+        if not reason and code not in self._index:
+            if code not in self._unusable_codes:
+                self._unusable_codes[code] = _unusable_code(code)
+            reason = self._unusable_codes[code]
+        if reason:
+            return reason
+        if quantity == 0:
+            return ZERO
+        if quantity > 0 and invoice.is_cancellation:
+            return POSITIVE_CANCELLATION
+        return TOO_MANY if abs(quantity) > QUANTITY_MAX else ""
 
-    def _refuse(self, reason: str, quantity: int) -> None:
+    def _refuse(self, reason: str, code: str, quantity: int) -> None:
         tally = self.plan.unusable.get(reason, Tally(0, 0))
         self.plan.unusable[reason] = tally.plus(abs(quantity))
+        if reason == NO_PRODUCT:
+            self.plan.no_product[code] += 1
 
     def _events(
         self,
@@ -152,9 +188,7 @@ class _Planner:
     ) -> Iterable[Event]:
         customer = invoice.customer_id
         if len(customer.encode()) > CUSTOMER_BYTES_MAX:
-            self._quirks[
-                f"orders whose customer is over {CUSTOMER_BYTES_MAX} bytes, kept without"
-            ] += 1
+            self._quirks[LONG_CUSTOMER] += 1
             customer = ""
         lines = list(zip(invoice.codes, invoice.quantities, invoice.line_ids, strict=True))
         gone = [line for line in lines if line[1] < 0]
@@ -176,8 +210,8 @@ class _Planner:
             sums[sku] += quantity
         if len(asked) <= BASKET_LINES_MAX and max(sums.values()) <= QUANTITY_MAX:
             return True
-        for _, quantity, _ in asked:
-            self._refuse(BASKET_TOO_LARGE, quantity)
+        for sku, quantity, _ in asked:
+            self._refuse(BASKET_TOO_LARGE, self.plan.skus[sku], quantity)
         return False
 
 
@@ -195,32 +229,22 @@ def make_plan(
     Which orders are abandoned or released is drawn by seed and invoice number.
     """
     planner = _Planner(source)
-    for row in rows:
-        planner.add(row)
+    planner.add_all(rows)
     return planner.finish(
         addresses, seed, {Fate.ABANDON: abandon_share, Fate.RELEASE: release_share}
     )
 
 
-def _unusable(row: Row) -> str:
-    """Why a line cannot be part of the sale; empty if it can. Reasons in order of precedence."""
-    code, quantity = row.stock_code, row.quantity
-    reason = ""
-    if row.invoice.startswith("A"):
-        reason = BAD_DEBT
-    elif code in SERVICES or code.startswith(VOUCHER_PREFIX):
-        reason = NO_PRODUCT
-    elif quantity == 0:
-        reason = ZERO
-    elif quantity > 0 and row.invoice.startswith("C"):
-        reason = POSITIVE_CANCELLATION
-    elif abs(quantity) > QUANTITY_MAX:
-        reason = TOO_MANY
-    elif not 0 < len(code.encode()) <= SKU_BYTES_MAX:
-        reason = BAD_SKU
-    elif not 0 < len(row.invoice.encode()) <= INVOICE_BYTES_MAX:
-        reason = BAD_INVOICE
-    return reason
+def _unusable_invoice(number: str) -> str:
+    if number.startswith("A"):
+        return BAD_DEBT
+    return "" if 0 < len(number.encode()) <= INVOICE_BYTES_MAX else BAD_INVOICE
+
+
+def _unusable_code(code: str) -> str:
+    if code in SERVICES or code.startswith(VOUCHER_PREFIX):
+        return NO_PRODUCT
+    return "" if 0 < len(code.encode()) <= SKU_BYTES_MAX else BAD_SKU
 
 
 def _fate(drawn: float, shares: dict[Fate, float]) -> Fate:
