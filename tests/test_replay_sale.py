@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from atp.client import ReplyUnknown, convert
 from atp.replay.clock import Clock
 from atp.replay.events import Correction, Order, Plan
 from atp.replay.reader import Row
 from atp.replay.run import CannotBegin, Result, Stopped
 from atp.replay.score import Amount
 from atp.server.status import Overloaded
+from atp.v1.stock_service_pb2 import AdjustStockResponse
 from atp.vocabulary import FieldInvalid, ReservationState, StockReason, StockReply
 from model import ReferenceEngine
 from replay_cases import SECOND_NS, sell, small_plan
@@ -225,6 +227,19 @@ def test_a_call_that_cannot_be_judged_is_not_sent_again() -> None:
 
     with pytest.raises(Stopped, match=r"AdjustStock of test-\S+, sent once, .*INVALID_ARGUMENT"):
         sell(Strict(), small_plan(), Clock(sleep=no_time))
+
+
+def test_an_answer_from_the_future_ends_the_sale(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = convert.stock_reply
+
+    def newer(message: Any) -> StockReply:
+        if isinstance(message, AdjustStockResponse):
+            raise ReplyUnknown.about("StockOutcome 99")
+        return known(message)
+
+    monkeypatch.setattr(convert, "stock_reply", newer)
+    with pytest.raises(ReplyUnknown, match="StockOutcome 99"):
+        sell(ReferenceEngine(), small_plan())
 
 
 class Dial:

@@ -20,7 +20,7 @@ from atp.cli.failed import BAD_INPUT, INTERRUPTED, NOT_JUDGED, REFUSED, Failed
 from atp.cli.values import DURATION, Value
 
 if TYPE_CHECKING:
-    from atp.client import Tls
+    from atp.client import AtpError, Tls
     from atp.replay.events import Plan
     from atp.replay.options import Options
     from atp.replay.reader import Row
@@ -274,11 +274,21 @@ def run_sale(plan: Plan, options: Options, target: Target) -> tuple[Result, dict
     except run.Stopped as error:
         raise Failed(f"the sale stopped: {error}", NOT_JUDGED) from None
     except AtpError as error:
-        message = " ".join(f"{error.method} at {error.address}: {error.message}".split())
-        raise Failed(message, NOT_JUDGED) from None
+        raise Failed(_not_judged(error), NOT_JUDGED) from None
     except asyncio.CancelledError:
         raise click.Abort from None
     return result, report_of(result)
+
+
+def _not_judged(error: AtpError) -> str:
+    """One line about a call around the sale; those of the sale itself end as Stopped."""
+    from atp.client import Unavailable  # noqa: PLC0415
+
+    message = " ".join(str(error).split())
+    if isinstance(error, Unavailable) and not error.answered:
+        cause = error.message.rpartition("last error: ")[2]
+        message = f"no server answers at {error.address} (--control-address): {cause}"
+    return message
 
 
 def end(result: Result, report: dict[str, Any], values: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import grpc
 
-from atp.client import convert
+from atp.client import AtpError, convert
 from atp.replay import answers
 from atp.replay.clock import Clock
 from atp.replay.draw import draw
@@ -71,7 +71,7 @@ class Sale:
     async def run(self) -> None:
         """Send every event; return when all are answered, or, told to stop, when those begun are.
 
-        Raises Stopped.
+        Raises Stopped, AtpError (an answer that this client does not know).
         """
         events = iter(self._plan.events)
         self._start_ns = self._clock.elapsed_ns()
@@ -79,7 +79,7 @@ class Sale:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._options.in_flight):
                     group.create_task(self._work(events))
-        except* Stopped as several:
+        except* (Stopped, AtpError) as several:
             raise several.exceptions[0] from None
 
     async def settle(self) -> None:
@@ -99,7 +99,7 @@ class Sale:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self._options.in_flight, len(left))):
                     group.create_task(self._come_late(holds))
-        except* Stopped as several:
+        except* (Stopped, AtpError) as several:
             raise several.exceptions[0] from None
 
     async def _work(self, events: Iterator[Event]) -> None:
