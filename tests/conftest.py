@@ -7,22 +7,27 @@ given, and prints with every failure the one command that repeats it.
 
 from __future__ import annotations
 
+import faulthandler
 import secrets
 import shlex
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from model import ReferenceEngine
 
 # The health checks measure speed of generation, which on a shared machine is no property of a test.
+# Explaining a failure traces every line, and takes minutes for a history.
 COMMON: dict[str, Any] = {
     "deadline": None,
+    "phases": [Phase.explicit, Phase.generate, Phase.shrink],
     "print_blob": True,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
+SHRINKING_SECONDS_MAX = 500
 settings.register_profile("suite", max_examples=100, stateful_step_count=50, **COMMON)
 settings.register_profile("long", max_examples=3_000, stateful_step_count=120, **COMMON)
 settings.load_profile("suite")
@@ -56,6 +61,17 @@ def scaled(request: pytest.FixtureRequest) -> Callable[[int], int]:
     """Turns a size into the size to run with, at least 1."""
     scale = request.config.getoption("--thread-scale")
     return lambda size: max(1, int(size * scale))
+
+
+@pytest.fixture(autouse=True)
+def shrinking_in_peace(request: pytest.FixtureRequest) -> None:
+    """Give a failing Hypothesis test its five minutes of shrinking before stacks are dumped.
+
+    A dump while the interpreter runs reads frames that change under it, and may crash.
+    """
+    if getattr(getattr(request.node, "obj", None), "is_hypothesis_test", False):
+        assert sys.__stderr__ is not None
+        faulthandler.dump_traceback_later(SHRINKING_SECONDS_MAX, file=sys.__stderr__)
 
 
 @pytest.hookimpl(tryfirst=True)

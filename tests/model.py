@@ -156,7 +156,7 @@ class ReferenceEngine(Reserves, Changes):
         if expected is not None:
             return self.refuse_stock(StockOutcome.SKU_UNKNOWN, sku)
         if len(self.skus) >= self.sku_max:
-            return self.refuse_stock(StockOutcome.LIMIT_REACHED, sku)
+            return StockReply(StockOutcome.LIMIT_REACHED, None, 0, False, "sku_max")
         self.skus[sku] = Sku(on_hand, 0, 0, self.next_sequence())
         return self.stock_done(sku, self.sequence, repeated=False)
 

@@ -163,13 +163,9 @@ class Scenario:
 
     def do_stock(self, step: Step) -> Any:
         sku, on_hand = step.words
-        expected = step.options.get("expected")
-        return self.engine.set_stock(
-            sku,
-            int(on_hand),
-            now_ns=self.now_ns,
-            expected=None if expected is None else int(expected[0]),
-        )
+        expected = [int(text) for text in step.options.get("expected", [])]
+        more = {"expected": expected[0]} if expected else {}
+        return self.engine.set_stock(sku, int(on_hand), now_ns=self.now_ns, **more)
 
     def do_adjust(self, step: Step) -> Any:
         request_id, sku, delta, reason = step.words
@@ -360,6 +356,7 @@ def change_facts(reply: ChangeReply) -> tuple[str, dict[str, Any]]:
     """What can be told of a commit, release or extension."""
     outcome = reply.outcome.name
     assert (reply.sequence > 0) == (outcome == "DONE"), f"sequence of a change alone: {reply}"
+    assert bool(reply.limit_name) == (outcome == "LIMIT_REACHED"), f"limit name: {reply}"
     facts: dict[str, Any] = {
         "repeated": reply.repeated,
         "seq": f"{reply.sequence}",
@@ -375,7 +372,8 @@ def change_facts(reply: ChangeReply) -> tuple[str, dict[str, Any]]:
 def stock_reply_facts(reply: StockReply) -> tuple[str, dict[str, Any]]:
     """What can be told of a change of stock."""
     facts = {} if reply.stock is None else stock_facts(reply.stock)[1]
-    return reply.outcome.name, facts | {"repeated": reply.repeated, "seq": f"{reply.sequence}"}
+    told = {"repeated": reply.repeated, "seq": f"{reply.sequence}", "limit": reply.limit_name}
+    return reply.outcome.name, facts | told
 
 
 def reservation_facts(reservation: Reservation) -> tuple[str, dict[str, Any]]:

@@ -6,14 +6,16 @@ prefixes, and the known answers of the hash that names reservations.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from atp._core import LIMITS, Engine
 from atp.vocabulary import Cap, CapSubject, LimitReached, ReserveOutcome, StockReason
 
 NOW_NS = 1_700_000_000_000_000_000
-AT_NOW = {"now_ns": NOW_NS}
-TTL = {"now_ns": NOW_NS, "ttl_ns": 10**9}
+AT_NOW: dict[str, Any] = {"now_ns": NOW_NS}
+TTL: dict[str, Any] = {"now_ns": NOW_NS, "ttl_ns": 10**9}
 SHARDS = 64
 
 
@@ -49,7 +51,7 @@ def test_ended_reservations_are_bounded_in_number_oldest_first() -> None:
         assert reply.reservation is not None
         keys.append(reply.reservation.reservation_id)
         engine.release(keys[-1], now_ns=NOW_NS + number)
-    later = {"now_ns": NOW_NS + count}
+    later: dict[str, Any] = {"now_ns": NOW_NS + count}
     status = engine.status()
     assert status.ended_reservations == each * SHARDS
     kept = [engine.get_reservation(key, **later) is not None for key in keys]
@@ -131,7 +133,10 @@ def test_subnet_prefixes_are_bounded() -> None:
     engine = Engine()
 
     def subnet(number: int, cap_id: str) -> Cap:
-        lengths = {"ipv4_prefix_length": 8 + number, "ipv6_prefix_length": 32 + number}
+        lengths: dict[str, Any] = {
+            "ipv4_prefix_length": 8 + number,
+            "ipv6_prefix_length": 32 + number,
+        }
         return Cap(cap_id, CapSubject.SUBNET, 1, **lengths)
 
     most = LIMITS["subnet_prefixes_max"]

@@ -26,7 +26,7 @@ from histories import LIFE_NS, History
 from pair import attempt, key_teller
 
 NOW_NS = 1_700_000_000_000_000_000
-AT_NOW = {"now_ns": NOW_NS}
+AT_NOW: dict[str, Any] = {"now_ns": NOW_NS}
 MINUTE_NS = 60 * 10**9
 
 

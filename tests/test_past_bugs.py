@@ -24,8 +24,8 @@ from crowd import Crowd
 
 NOW_NS = 1_700_000_000_000_000_000
 MINUTE_NS = 60 * 10**9
-AT_NOW = {"now_ns": NOW_NS}
-TTL = {"now_ns": NOW_NS, "ttl_ns": 10 * MINUTE_NS}
+AT_NOW: dict[str, Any] = {"now_ns": NOW_NS}
+TTL: dict[str, Any] = {"now_ns": NOW_NS, "ttl_ns": 10 * MINUTE_NS}
 THREADS = 8
 
 

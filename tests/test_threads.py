@@ -29,8 +29,8 @@ from crowd import Crowd
 THREADS = 8
 NOW_NS = 1_700_000_000_000_000_000
 LIFE_NS = 10**9
-TTL = {"ttl_ns": LIFE_NS, "now_ns": NOW_NS}
-AT_NOW = {"now_ns": NOW_NS}
+TTL: dict[str, Any] = {"ttl_ns": LIFE_NS, "now_ns": NOW_NS}
+AT_NOW: dict[str, Any] = {"now_ns": NOW_NS}
 
 Scaled = Callable[[int], int]
 
