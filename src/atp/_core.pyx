@@ -87,8 +87,10 @@ cdef class Engine:
         settings.live_holds_max = at_least(live_holds_max, 1, "live_holds_max")
         settings.cap_counters_max = at_least(cap_counters_max, 0, "cap_counters_max")
         settings.ended_max = at_least(ended_max, 1, "ended_max")
-        settings.remember = at_least(remember_ns, 0, "remember_ns")
-        settings.longest_life = at_least(longest_life_ns, 1, "longest_life_ns")
+        # A century and more is for ever; sums with times must fit 64 bits.
+        settings.remember = min(at_least(remember_ns, 0, "remember_ns"), bounds.TIME_MAX - 1)
+        settings.longest_life = min(
+            at_least(longest_life_ns, 1, "longest_life_ns"), bounds.TIME_MAX - 1)
         settings.record_events = record_events
         self.engine = new L.Engine(settings)
         self.caps_guard = threading.Lock()
@@ -219,10 +221,10 @@ cdef class Engine:
             return [cap_status(self.engine, self.caps, i) for i in range(count)]
 
     def status(self):
-        return engine_status(self.engine)
+        return engine_status(self.engine, len(self.caps))
 
     def limits(self):
-        return limit_rows(self.engine)
+        return limit_rows(self.engine, len(self.caps))
 
     def check(self, *, now_ns):
         return check_report(self.engine, time_of(now_ns, "now_ns"))

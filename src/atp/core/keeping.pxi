@@ -91,18 +91,18 @@ cdef Totals totals_of(L.Engine* engine) noexcept nogil:
     return totals
 
 
-cdef object engine_status(L.Engine* engine):
+cdef object engine_status(L.Engine* engine, Py_ssize_t caps):
     cdef Totals totals
     with nogil:
         totals = totals_of(engine)
     return words.EngineStatus(
         load(&engine.shared.sequence), load(&engine.time), load(&engine.shared.skus),
         totals.live, totals.ended, totals.receipts,
-        load(&engine.shared.counters), engine.caps.rules.size(), totals.bytes)
+        load(&engine.shared.counters), caps, totals.bytes)
 
 
-cdef object limit_rows(L.Engine* engine):
-    status = engine_status(engine)
+cdef object limit_rows(L.Engine* engine, Py_ssize_t caps):
+    status = engine_status(engine, caps)
     rows = [
         words.Limit("sku_max", engine.settings.sku_max, status.skus, _LIMIT_MEANINGS["sku_max"]),
         words.Limit("live_holds_max", engine.settings.live_holds_max, status.live_holds,

@@ -206,7 +206,7 @@ cdef inline bint answer_bad_expiry(Turn* turn) noexcept nogil:
         ttl = command.default_ttl
     turn.expire_time = command.expire_time
     if ttl:
-        turn.expire_time = min(turn.now + min(ttl, TIME_MAX), NEVER - 1)
+        turn.expire_time = min(turn.now + min(ttl, TIME_MAX - 1), NEVER - 1)
     turn.answer.latest_expire_time = latest
     if (turn.expire_time < turn.record.expire_time or turn.expire_time <= turn.now
             or turn.expire_time > latest):

@@ -189,7 +189,7 @@ cdef inline int judge_frame(Case* case) noexcept nogil:
         ttl = command.default_ttl
     case.expire_time = command.expire_time
     if ttl:
-        case.expire_time = min(case.now + min(ttl, TIME_MAX), NEVER - 1)
+        case.expire_time = min(case.now + min(ttl, TIME_MAX - 1), NEVER - 1)
     if (case.expire_time <= case.now
             or case.expire_time - case.now > case.engine.settings.longest_life):
         return RESERVE_EXPIRY_OUT_OF_RANGE
