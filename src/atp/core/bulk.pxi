@@ -23,8 +23,8 @@ cdef void read_row(
     L.Engine* engine, const Bulk* bulk, const char* row, int64_t now, Read* into
 ) noexcept nogil:
     # Reads a command and sends for what it will look up. Its lines, if many, are read later.
-    cdef int64_t kind = number_at(row, bulk.kind)
-    cdef uint32_t count = <uint32_t>number_at(row, bulk.line_count)
+    cdef int64_t kind = byte_at(row, bulk.kind)
+    cdef uint32_t count = <uint32_t>count_at(row, bulk.line_count)
     into.reserving = kind == KIND_RESERVE
     lines_at(bulk, row, into.asks, LINES_AHEAD)
     if into.reserving:
@@ -52,12 +52,12 @@ cdef void read_reserve(const Bulk* bulk, const char* row, int64_t now, Read* int
     command.ttl = number_at(row, bulk.ttl)
     command.expire_time = number_at(row, bulk.expire)
     command.default_ttl = 0
-    command.allow_partial = (number_at(row, bulk.flags) & FLAG_PARTIAL) != 0
+    command.allow_partial = (byte_at(row, bulk.flags) & FLAG_PARTIAL) != 0
 
 
 cdef void read_change(const Bulk* bulk, const char* row, int64_t now, Read* into) noexcept nogil:
     cdef ChangeCommand* command = &into.change
-    cdef bint extending = number_at(row, bulk.kind) == KIND_EXTEND
+    cdef bint extending = byte_at(row, bulk.kind) == KIND_EXTEND
     command.key = key_at(<const uint8_t*>row + bulk.key.at)
     command.request_id = text_at(row, bulk.request_id, &command.request_id_size)
     command.now = now

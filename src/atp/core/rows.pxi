@@ -92,14 +92,20 @@ cdef inline const char* text_at(const char* row, Column column, uint32_t* size) 
 
 
 cdef inline int64_t number_at(const char* row, Column column) noexcept nogil:
-    cdef int64_t value = 0
-    cdef int32_t narrow = 0
-    if column.width == 8:
-        memcpy(&value, row + column.at, 8)
-        return value
-    if column.width == 4:
-        memcpy(&narrow, row + column.at, 4)
-        return narrow
+    # Of 8 bytes, which need not be aligned.
+    cdef int64_t value
+    memcpy(&value, row + column.at, sizeof(value))
+    return value
+
+
+cdef inline int32_t count_at(const char* row, Column column) noexcept nogil:
+    # Of 4 bytes.
+    cdef int32_t value
+    memcpy(&value, row + column.at, sizeof(value))
+    return value
+
+
+cdef inline uint8_t byte_at(const char* row, Column column) noexcept nogil:
     return <uint8_t>row[column.at]
 
 
@@ -132,7 +138,7 @@ cdef inline uint32_t lines_at(
     const Bulk* bulk, const char* row, LineAsk* asks, uint32_t most
 ) noexcept nogil:
     # Reads a command's lines, at most so many; returns how many.
-    cdef uint32_t count = min(<uint32_t>number_at(row, bulk.line_count), most)
+    cdef uint32_t count = min(<uint32_t>count_at(row, bulk.line_count), most)
     cdef int64_t first = number_at(row, bulk.first_line)
     cdef const char* line
     cdef uint32_t i
@@ -177,9 +183,9 @@ cdef int problem_of_lines(const LineAsk* asks, uint32_t count, bint named_once) 
 
 
 cdef int problem_of_row(const Bulk* bulk, const char* row, LineAsk* asks) noexcept nogil:
-    cdef int64_t kind = number_at(row, bulk.kind)
+    cdef int64_t kind = byte_at(row, bulk.kind)
     cdef int64_t first = number_at(row, bulk.first_line)
-    cdef int64_t count = number_at(row, bulk.line_count)
+    cdef int64_t count = count_at(row, bulk.line_count)
     cdef bint reserving = kind == KIND_RESERVE
     cdef uint32_t size = 0
     text_at(row, bulk.request_id, &size)
