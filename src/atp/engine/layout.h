@@ -283,7 +283,8 @@ class Index {
   }
 };
 
-struct alignas(64) Shard {
+// One of 64 parts of the engine. Its size is a power of two, so that finding one takes a shift.
+struct alignas(1024) Shard {
   Lock lock;
   std::uint32_t next_place = 1;  // in granules
   std::uint32_t open_places = 0;
@@ -311,5 +312,7 @@ struct alignas(64) Shard {
       : number(shard_number), base(arena), skus(arena), records(arena), counters(arena) {}
   ~Shard() { drop_pages(due_heap, due_room * (sizeof(std::int64_t) + sizeof(Ref))); }
 };
+
+static_assert(sizeof(Shard) == 1024, "a shard is found by a shift");
 
 }  // namespace atp
