@@ -5,7 +5,7 @@ The map, from the data to the verdict:
     reader.py     a file's lines              generator.py, real_year.py   made-up lines
     plan.py       lines to events             addresses.py, draw.py        who comes from where
     events.py     orders and corrections      options.py, default_caps.py  every choice of a replay
-    run.py        the steps, in order         sale.py, turns.py            the calls, so many at once
+    run.py        the steps, in order         sale.py, turns.py            the calls, many at once
     ledger.py     the books                   answers.py                   each answer, by itself
     audit.py      books against counters      history.py, cap_audit.py     the changes, in order
     findings.py   what is wrong, by law       score.py                     what happened, counted
