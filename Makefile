@@ -30,14 +30,15 @@ demo: build ## a year of real orders as a sale, with an audit at the end
 	@$(BIN)/atp demo $(DEMO)
 
 test: build ## all tests, with short forms of the long campaigns
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q tests
+	@$(BIN)/python -m pytest -q bench
 	@$(BIN)/python tools/sanitize.py --short
 
 test-quick: build ## the tests without sanitizers and benchmarks
 	@$(BIN)/python -m pytest -q tests
 
 bench: build ## the benchmarks, full size; writes bench/out
-	@$(BIN)/python -m pytest -q bench --full -p no:cacheprovider -s
+	@$(BIN)/python -m pytest -q bench --full
 
 test-sanitize: build ## the engine's tests under ThreadSanitizer, and AddressSanitizer with UBSan
 	@$(BIN)/python tools/sanitize.py

@@ -58,7 +58,7 @@ def replay(engine: Any, replayer: Replayer, remember_ns: int) -> None:
 def test_events_of_many_threads(scaled: Callable[[int], int]) -> None:
     """The events of a crowd are in one order without a gap, and come to the same state."""
     engine = native_engine(longest_life_ns=MINUTE_NS, remember_ns=10**15, record_events=True)
-    crowd, replayer = Crowd(engine), Replayer()
+    crowd, replayer = Crowd(engine), Replayer(many_threads=True)
     skus = [f"s{number}" for number in range(20)]
     for sku in skus:
         crowd.ask("set_stock", sku, scaled(500), **AT_NOW)
