@@ -1,7 +1,7 @@
 """Measures resident memory in a process of its own: SKUs first, then live holds on them.
 
-Prints one line of JSON. Everything that loading needs besides the engine is made, and touched, before
-the first measurement.
+Prints one line of JSON. Everything that loading needs besides the engine is made, and touched,
+before the first measurement.
 """
 
 from __future__ import annotations

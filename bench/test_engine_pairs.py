@@ -137,8 +137,9 @@ def test_pair_growth(benchmark: pytest.FixtureRequest, figure: Figure, full: boo
     small: list[float] = []
     value = best(
         benchmark,
-        lambda: small.append(few.round(size, 1, spread="even"))
-        or many.round(size, 1, spread="even"),
+        lambda: (
+            small.append(few.round(size, 1, spread="even")) or many.round(size, 1, spread="even")
+        ),
         rounds,
     )
     figure("engine_pair_growth", value / min(small[1:]), "times")

@@ -1,8 +1,8 @@
 """What a unary call costs through gRPC in Python, client and server on the same machine.
 
-The limit in the same run is a server of the same kind whose Reserve does nothing: what is left between
-the two is this project's. The load is 8 connections with 16 calls in flight each; every reserve must be
-granted.
+The limit in the same run is a server of the same kind whose Reserve does nothing: what is left
+between the two is this project's. The load is 8 connections with 16 calls in flight each; every
+reserve must be granted.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def test_unary(
     rounds = 5 if full else 1
     ready = tmp_path / "atp.json"
     serve = [sys.executable, "-m", "atp", "serve", "--ready-file", str(ready)]
-    serve += ["--set", "data_plane.address=127.0.0.1:0", "--set", "control_plane.address=127.0.0.1:0"]
+    for plane in ("data_plane", "control_plane"):
+        serve += ["--set", f"{plane}.address=127.0.0.1:0"]
     nothing_ready = tmp_path / "nothing.json"
     nothing = [sys.executable, "-c", NOTHING, str(nothing_ready)]
     ours: list[float] = []

@@ -1,9 +1,9 @@
-"""What a SKU and a live hold take in memory, as resident memory of a process over a million of each.
+"""What a SKU and a live hold take: resident memory of a process over a million of each.
 
-A hold has one line, a request id of 36 characters, a customer of 12 and an IPv4 address, a count under
-a cap per address and one under a cap per customer, and its place in the expiry heaps. Customers and
-addresses are shared as in a year of a real shop's orders (6 orders a customer, 15 an address); a second
-figure shares nothing.
+A hold has one line, a request id of 36 characters, a customer of 12 and an IPv4 address, a count
+under a cap per address and one under a cap per customer, and its place in the expiry heaps.
+Customers and addresses are shared as in a year of a real shop's orders (6 orders a customer, 15 an
+address); a second figure shares nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def measured(skus: int, holds: int, customers: int, addresses: int) -> dict[str,
     """Runs the child process."""
     sizes = map(str, (skus, holds, customers, addresses))
     command = [sys.executable, str(CHILD), *sizes]
-    # The arrays of the load go back to the system when they are freed, so that only the engine stays.
+    # The load's arrays go back to the system when they are freed, so that only the engine stays.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return json.loads(done.stdout)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building, running and testing need, if they are missing. Says in one
-# line what is missing where it may not install (no root, no sudo, no apt).
+# Installs the Debian packages that building, running and testing need, if they are missing. Says in
+# one line what is missing where it may not install (no root, no sudo, no apt).
 set -euo pipefail
 missing=()
 

@@ -84,7 +84,7 @@ SHORT_SCALE = 0.2
 
 
 def without_shuffled_addresses() -> list[str]:
-    """ThreadSanitizer needs places of its own in the address space; some kernels shuffle into them."""
+    """ThreadSanitizer needs places of its own in memory, which some kernels shuffle into."""
     return ["setarch", platform.machine(), "-R"]
 
 
@@ -135,7 +135,7 @@ def run(flavour: Flavour, folder: Path, scale: float) -> int:
     where = [*python, "-c", "import atp._core; print(atp._core.__file__)"]
     found = subprocess.run(where, env=environment, check=True, capture_output=True, text=True)
     if not Path(found.stdout.strip()).is_relative_to(folder):
-        sys.exit(f"atp: the tests would run on {found.stdout.strip()}, not on the build in {folder}")
+        sys.exit(f"atp: the tests would run on {found.stdout.strip()}, not on {folder}")
     command = [*python, "-m", "pytest", "-q"]
     command += ["-p", "no:cacheprovider", f"--thread-scale={scale}", *flavour.tests]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode

@@ -137,8 +137,9 @@ class Engine:
     def execute(self, commands: np.ndarray, lines: np.ndarray, *, now_ns: int) -> np.ndarray:
         """Judge many commands in order, without the GIL.
 
-        The arrays are of COMMAND_DTYPE and LINE_DTYPE, the answers of OUTCOME_DTYPE. All commands are
-        checked before the first is judged.
+        The arrays are of COMMAND_DTYPE and LINE_DTYPE, the answers of OUTCOME_DTYPE. All commands
+        are checked before the first is judged; a row that somebody changes after that is not
+        judged, and its outcome is 0.
         """
 
     def load_stock(self, skus: np.ndarray, on_hand: np.ndarray, *, now_ns: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 #   native, limits, words, layout   what it is made of, and its numbers
 #   arena, locks, expiry            memory, order of locks, when holds are due
 #   stock, records, caps, counters  what it keeps
-#   ending, sweep                   giving units back, by request and by the clock
+#   ending, sweep, housekeep        giving units back, by request and by the clock; clearing up
 #   basket, judge, reserve          where a reserve is decided
 #   change, supply                  commit, release, extend; stock from outside
 #   ahead                           fetching into the cache what a batch will need
@@ -26,12 +26,12 @@ from atp.engine.basket cimport LineTable, add_up
 from atp.engine.caps cimport CapRefusal, move_window
 from atp.engine.change cimport COMMIT, EXTEND, RELEASE, ChangeAnswer, ChangeCommand, change
 from atp.engine.check cimport Recount, recount
-from atp.engine.counters cimport drop_counter
-from atp.engine.digest cimport digest, rule_of
+from atp.engine.digest cimport Walk, digest, open_walk, rule_of
 from atp.engine.events cimport (
     CAP_REMOVED, CAP_SET, CapFacts, EventFacts, clear_facts, promise_event, record_change,
     write_cap,
 )
+from atp.engine.housekeep cimport housekeep, housekeep_all
 from atp.engine.judge cimport ReserveAnswer, ReserveCommand
 from atp.engine.locks cimport lock, mask_of_hash, unlock
 from atp.engine.native cimport Key, hash64, hash128, load, raise_to, store
@@ -49,6 +49,7 @@ from atp.engine.sweep cimport enter, expire_due
 from atp.engine.words cimport *
 
 import threading
+from operator import index as _index
 
 import numpy as np
 

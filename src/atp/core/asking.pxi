@@ -13,7 +13,16 @@ cdef int64_t at_least(int64_t value, int64_t least, str name) except? -1:
     return value
 
 
+cdef object whole(number, str field):
+    # Numbers that are not whole are refused, not cut off.
+    try:
+        return _index(number)
+    except TypeError:
+        raise words.FieldInvalid(field, f"is {number!r}; a whole number is needed") from None
+
+
 cdef int64_t time_of(now, str field) except? -1:
+    now = whole(now, field)
     if not 0 <= now <= bounds.TIME_MAX:
         raise words.FieldInvalid(field, f"is {now}; 0 to {bounds.TIME_MAX} nanoseconds")
     return now
@@ -70,6 +79,8 @@ cdef _Asked ask_lines(lines, Py_ssize_t least):
         except words.FieldInvalid as error:
             raise words.FieldInvalid(f"lines[{i}].sku", error.reason) from None
         asked.lines[i].sku_size = size
+        if type(quantity) is not int:
+            quantity = whole(quantity, f"lines[{i}].quantity")
         if not 1 <= quantity <= bounds.QUANTITY_MAX:
             raise words.FieldInvalid(
                 f"lines[{i}].quantity", f"is {quantity}; 1 to {bounds.QUANTITY_MAX} are allowed")
@@ -91,10 +102,12 @@ cdef int ask_expiration(
     if ttl is not None and expire_time is not None:
         raise words.FieldInvalid("ttl", "is given together with expire_time; give one of them")
     if ttl is not None:
+        ttl = whole(ttl, "ttl")
         if not 1 <= ttl <= bounds.NEVER:
             raise words.FieldInvalid("ttl", f"is {ttl}; more than 0 nanoseconds, within 64 bits")
         ttl_out[0] = ttl
     elif expire_time is not None:
+        expire_time = whole(expire_time, "expire_time")
         if not -bounds.NEVER <= expire_time <= bounds.NEVER:
             raise words.FieldInvalid("expire_time", "is more nanoseconds than 64 bits hold")
         expire_out[0] = expire_time or -1  # 0 is "not given" to the engine, and as far in the past
@@ -156,6 +169,7 @@ cdef Key ask_key(str text, str field) except *:
 
 
 cdef int64_t ask_units(units, str field) except? -1:
+    units = whole(units, field)
     if not 0 <= units <= bounds.STOCK_MAX:
         raise words.FieldInvalid(field, f"is {units}; 0 to {bounds.STOCK_MAX} are allowed")
     return units
@@ -164,6 +178,7 @@ cdef int64_t ask_units(units, str field) except? -1:
 cdef int64_t ask_delta(delta) except? 0:
     # A delta beyond twice the bound is as far out of range as twice the bound.
     cdef int64_t most = 2 * bounds.STOCK_MAX
+    delta = whole(delta, "delta_quantity")
     if delta == 0:
         raise words.FieldInvalid("delta_quantity", "is 0; units to add, or, negative, to take away")
     if not -bounds.NEVER <= delta <= bounds.NEVER:

@@ -66,6 +66,20 @@ cdef void read_change(const Bulk* bulk, const char* row, int64_t now, Read* into
     command.default_ttl = 0
 
 
+cdef bint still_sound(const Read* read) noexcept nogil:
+    # The rows were checked in the caller's memory and copied from there afterwards; whoever wrote
+    # to them meanwhile gets outcome 0, and nothing is judged.
+    cdef const LineAsk* lines = read.reserve.lines if read.reserving else read.change.lines
+    cdef uint32_t count = read.reserve.line_count if read.reserving else read.change.line_count
+    cdef uint32_t i
+    if read.reserving and (read.reserve.request_id_size == 0 or count == 0 or read.reserve.ttl < 0):
+        return False
+    for i in range(count):
+        if lines[i].sku_size == 0 or not 1 <= lines[i].quantity <= bounds.QUANTITY_MAX:
+            return False
+    return count <= bounds.BASKET_LINES_MAX
+
+
 cdef void judge_read(
     L.Engine* engine, const Bulk* bulk, const char* row, Read* read, LineAsk* asks, char* into
 ) noexcept nogil:
@@ -77,7 +91,9 @@ cdef void judge_read(
             read.reserve.lines = asks
         else:
             read.change.lines = asks
-    if read.reserving:
+    if not still_sound(read):
+        (<Outcome*>into).outcome = 0
+    elif read.reserving:
         judge_reserve(engine, &read.reserve, <Outcome*>into)
     else:
         judge_change(engine, &read.change, <Outcome*>into)
@@ -170,6 +186,14 @@ cdef object execute_all(L.Engine* engine, commands, lines, int64_t now):
     return answers
 
 
+cdef int check_texts(array, str field) except -1:
+    fits = (isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype.kind == "S"
+            and 1 <= array.dtype.itemsize <= bounds.SKU_BYTES_MAX)
+    if not fits:
+        raise words.FieldInvalid(field, "is no array of one dimension of S1 to S64")
+    return 0
+
+
 cdef object load_all(L.Engine* engine, skus, on_hand, int64_t now):
     cdef SupplyCommand command
     cdef SupplyAnswer answer
@@ -180,14 +204,12 @@ cdef object load_all(L.Engine* engine, skus, on_hand, int64_t now):
     cdef uint8_t* into
     cdef Py_ssize_t i
     cdef uint32_t size = 0
-    if skus.ndim != 1 or skus.dtype.kind != "S" or skus.dtype.itemsize > bounds.SKU_BYTES_MAX:
-        raise words.FieldInvalid("skus", f"is of type {skus.dtype}; S1 to S64 is needed")
-    if on_hand.shape != skus.shape or on_hand.dtype != np.int64:
+    check_texts(skus, "skus")
+    if (not isinstance(on_hand, np.ndarray) or on_hand.shape != skus.shape
+            or on_hand.dtype != np.int64):
         raise words.FieldInvalid("on_hand", "has one int64 for each SKU")
     if len(on_hand) and not (0 <= on_hand.min() and on_hand.max() <= bounds.STOCK_MAX):
         raise words.FieldInvalid("on_hand", f"has a value outside 0 to {bounds.STOCK_MAX}")
-    if (np.char.str_len(skus) == 0).any():
-        raise words.FieldInvalid("skus", "has an empty SKU")
     names = rows_of(skus)
     units = rows_of(on_hand)
     column.at = 0
@@ -196,11 +218,16 @@ cdef object load_all(L.Engine* engine, skus, on_hand, int64_t now):
     into = <uint8_t*>cnp.PyArray_DATA(outcomes)
     memset(&command, 0, sizeof(command))
     command.now = now
+    for i in range(names.count):
+        if not is_name(names.data + i * names.stride, column, 1):
+            raise words.FieldInvalid(f"skus[{i}]", "is empty, or no UTF-8")
     with nogil:
         for i in range(names.count):
             command.sku = text_at(names.data + i * names.stride, column, &size)
             command.sku_size = size
             memcpy(&command.quantity, units.data + i * units.stride, 8)
+            if size == 0 or not 0 <= command.quantity <= bounds.STOCK_MAX:
+                continue  # changed since it was checked: outcome 0
             supply(engine, &command, &answer, &view)
             into[i] = answer.outcome
     return outcomes
@@ -208,14 +235,16 @@ cdef object load_all(L.Engine* engine, skus, on_hand, int64_t now):
 
 def request_keys(request_ids):
     """The reservation keys (V16) of request ids (S1 to S64): XXH3-128, canonical order."""
-    cdef Rows names = rows_of(request_ids)
+    cdef Rows names, rows
     cdef Column column
     cdef uint32_t size = 0
     cdef Key key
     cdef const char* text
     cdef Py_ssize_t i
+    check_texts(request_ids, "request_ids")
+    names = rows_of(request_ids)
     keys = np.zeros(len(request_ids), dtype="V16")
-    cdef Rows rows = rows_of(keys)
+    rows = rows_of(keys)
     column.at = 0
     column.width = request_ids.dtype.itemsize
     for i in range(names.count):

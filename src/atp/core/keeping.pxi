@@ -17,28 +17,6 @@ _VIOLATIONS = {
 }
 
 
-cdef void housekeep_counters(L.Engine* engine, L.Shard* shard, int64_t now) noexcept nogil:
-    # Drops counts of caps that are gone, and counts that their window has passed over.
-    cdef vector[uint32_t] places
-    cdef L.Counter* counter
-    cdef const L.Rule* rule
-    cdef uint8_t* subject
-    cdef size_t i
-    if not shard.counters.places(places):
-        return
-    for i in range(places.size()):
-        counter = <L.Counter*>L.at(engine, places[i] | (shard.number << L.PLACE_BITS))
-        rule = rule_of(engine, counter.cap_uid)
-        if rule != NULL:
-            if not rule.window:
-                continue
-            move_window(engine, counter, rule.step, rule.window, now)
-        if rule == NULL or counter.units == 0:
-            subject = <uint8_t*>counter + L.COUNTER_SUBJECT_AT
-            drop_counter(engine, shard, counter, L.counter_hash(
-                counter.cap_uid, counter.sku, hash64(subject, counter.subject_size)))
-
-
 cdef int64_t sweep_all(L.Engine* engine, int64_t now) noexcept nogil:
     # Expires what is due, forgets what is old, and looks through the counters of one shard a time.
     cdef int64_t expired
@@ -59,7 +37,7 @@ cdef int64_t sweep_all(L.Engine* engine, int64_t now) noexcept nogil:
     engine.due.sweeping.give()
     mask = <uint64_t>1 << kept
     lock(engine, mask)
-    housekeep_counters(engine, engine.shard(kept), time)
+    housekeep(engine, engine.shard(kept), time)
     unlock(engine, mask)
     return expired
 
@@ -139,27 +117,36 @@ cdef str violation_text(L.Engine* engine, uint64_t violation):
 
 cdef object check_report(L.Engine* engine, int64_t now):
     cdef Recount count
-    cdef vector[uint64_t] found
+    cdef Walk walk
     cdef Key sum
-    cdef int64_t sequence
+    cdef int64_t sequence = -1
     memset(&count, 0, sizeof(count))
     with nogil:
         now = enter(engine, now, EVERY_SHARD)
-        recount(engine, &count, found)
-        sum = digest(engine, now)
-        sequence = engine.shared.sequence
+        if open_walk(engine, &walk):
+            recount(engine, &count, &walk)
+            sum = digest(engine, now, &walk)
+            sequence = engine.shared.sequence
         unlock(engine, EVERY_SHARD)
+    if sequence < 0:
+        raise MemoryError("no memory for a recount; nothing was counted")
     return words.CheckReport(
-        tuple([violation_text(engine, one) for one in found]), key_text(&sum), sequence, count.skus,
-        count.records)
+        tuple([violation_text(engine, one) for one in walk.found]), key_text(&sum), sequence,
+        count.skus, count.records)
 
 
 cdef str digest_text(L.Engine* engine, int64_t now):
+    cdef Walk walk
     cdef Key sum
+    cdef bint opened
     with nogil:
         now = enter(engine, now, EVERY_SHARD)
-        sum = digest(engine, now)
+        opened = open_walk(engine, &walk)
+        if opened:
+            sum = digest(engine, now, &walk)
         unlock(engine, EVERY_SHARD)
+    if not opened:
+        raise MemoryError("no memory for a digest")
     return key_text(&sum)
 
 
@@ -195,10 +182,13 @@ cdef uint32_t read_shard(
     cdef SkuView view
     cdef L.Sku* sku
     cdef Py_ssize_t i
+    cdef bint listed
     with nogil:
         enter(engine, now, mask)
-        engine.shard(number).skus.places(places)
+        listed = engine.shard(number).skus.places(places)
         unlock(engine, mask)
+    if not listed:
+        raise MemoryError("no memory to list the SKUs of a shard")
     wanted = np.sort(np.asarray(places, dtype=np.uint32))
     wanted = wanted[np.searchsorted(wanted, after, side="right"):]
     for i in range(min(most, <Py_ssize_t>len(wanted))):
@@ -241,14 +231,16 @@ cdef int dump_shard(
     cdef L.Sku* sku
     cdef L.Record* record
     cdef size_t i
-    shard.skus.places(places)
+    if not shard.skus.places(places):
+        raise MemoryError("no memory to list a shard")
     for i in range(places.size()):
         sku = L.sku_at(engine, places[i] | base)
         view_sku(sku, &sku_view)
         name = name_text(L.name_of(sku), sku.name_size)
         stock[name] = stock_of(name, &sku_view)
     forget_old(engine, shard, now, 0xFFFFFFFF)
-    shard.records.places(places)
+    if not shard.records.places(places):
+        raise MemoryError("no memory to list a shard")
     for i in range(places.size()):
         record = L.record_at(engine, places[i] | base)
         if is_receipt(record):
@@ -260,7 +252,8 @@ cdef int dump_shard(
             reservations[key_text(&record.key)] = reservation_of(&view)
         finally:
             close_view(&view)
-    shard.counters.places(places)
+    if not shard.counters.places(places):
+        raise MemoryError("no memory to list a shard")
     for i in range(places.size()):
         dump_counter(engine, <L.Counter*>L.at(engine, places[i] | base), now, cap_counts)
     return 0

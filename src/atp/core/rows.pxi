@@ -53,8 +53,8 @@ cdef Column column_of(array, str name, str kinds, Py_ssize_t width) except *:
     if name not in (array.dtype.names or ()):
         raise words.FieldInvalid(name, f"is no field of the array; it has {array.dtype.names}")
     kind, at_byte = array.dtype.fields[name][:2]
-    fits = kind.itemsize <= width if kinds == "S" else kind.itemsize == width
-    if kind.kind not in kinds or not fits:
+    fits = 1 <= kind.itemsize <= width if kinds == "S" else kind.itemsize == width
+    if kind.kind not in kinds or not fits or not kind.isnative:
         raise words.FieldInvalid(name, f"has the type {kind}; {kinds}{width} is needed")
     column.at = at_byte
     column.width = kind.itemsize
@@ -63,6 +63,8 @@ cdef Column column_of(array, str name, str kinds, Py_ssize_t width) except *:
 
 cdef Bulk open_bulk(commands, lines) except *:
     cdef Bulk bulk
+    if not isinstance(commands, np.ndarray) or not isinstance(lines, np.ndarray):
+        raise words.FieldInvalid("commands", "and lines are NumPy arrays")
     if commands.ndim != 1 or lines.ndim != 1:
         raise words.FieldInvalid("commands", "and lines are arrays of one dimension")
     bulk.commands = rows_of(commands)
@@ -84,11 +86,45 @@ cdef Bulk open_bulk(commands, lines) except *:
 
 cdef inline const char* text_at(const char* row, Column column, uint32_t* size) noexcept nogil:
     # NumPy pads text with zero bytes.
-    cdef Py_ssize_t width = column.width if row[column.at] else 0
+    cdef Py_ssize_t width = column.width
+    cdef uint64_t eight = 0
+    while width >= 8:
+        memcpy(&eight, row + column.at + width - 8, 8)
+        if eight:
+            break
+        width -= 8
     while width and row[column.at + width - 1] == 0:
         width -= 1
     size[0] = <uint32_t>width
     return row + column.at
+
+
+cdef bint is_utf8(const char* text, Py_ssize_t size) noexcept with gil:
+    try:
+        text[:size].decode("utf-8")
+    except (UnicodeDecodeError, MemoryError):
+        return False
+    return True
+
+
+cdef inline bint is_name(const char* row, Column column, uint32_t least) noexcept nogil:
+    # Text of at least so many bytes, in UTF-8. Most is ASCII, which needs no Python to see.
+    cdef uint32_t size = 0
+    cdef const char* text = text_at(row, column, &size)
+    cdef uint64_t eight = 0
+    cdef uint32_t i = 0
+    if size < least:
+        return False
+    while i + 8 <= size:
+        memcpy(&eight, text + i, 8)
+        if eight & <uint64_t>0x8080808080808080:
+            return is_utf8(text, size)
+        i += 8
+    while i < size:
+        if <uint8_t>text[i] >= 128:
+            return is_utf8(text, size)
+        i += 1
+    return True
 
 
 cdef inline int64_t number_at(const char* row, Column column) noexcept nogil:
@@ -159,7 +195,8 @@ cdef Py_ssize_t first_bad_line(const Bulk* bulk) noexcept nogil:
         row = bulk.lines.data + i * bulk.lines.stride
         text_at(row, bulk.sku, &size)
         quantity = number_at(row, bulk.quantity)
-        if size == 0 or quantity < 1 or quantity > bounds.QUANTITY_MAX:
+        if (size == 0 or quantity < 1 or quantity > bounds.QUANTITY_MAX
+                or not is_name(row, bulk.sku, 1)):
             return i
     return -1
 
@@ -195,6 +232,10 @@ cdef int problem_of_row(const Bulk* bulk, const char* row, LineAsk* asks) noexce
         return 2
     if count < (1 if reserving else 0) or count > bounds.BASKET_LINES_MAX:
         return 3
+    if kind == KIND_EXTEND and count:
+        return 9
+    if not is_name(row, bulk.request_id, 0) or not is_name(row, bulk.customer_id, 0):
+        return 10
     if count and (first < 0 or first > bulk.lines.count - count):
         return 4
     if (reserving or kind == KIND_EXTEND) and (
@@ -226,4 +267,6 @@ _BULK_PROBLEMS = {
     6: ("first_line", f"lines of one SKU add up to more than {bounds.QUANTITY_MAX} units"),
     7: ("first_line", "a SKU is named twice"),
     8: ("first_line", "no memory to check the lines"),
+    9: ("line_count", "is not 0; an extension has no lines"),
+    10: ("request_id", "or customer_id is no UTF-8"),
 }

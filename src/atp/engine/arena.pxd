@@ -44,10 +44,13 @@ cdef inline bint open_more(Shard* shard, uint32_t granules) noexcept nogil:
 
 cdef inline Ref allocate(Shard* shard, size_t bytes) noexcept nogil:
     # Returns 0 when memory is short. The block's bytes are not cleared.
-    cdef uint32_t granules
-    cdef uint32_t kind = size_class(bytes, &granules)
-    cdef Ref ref = shard.free_blocks[kind]
+    cdef uint32_t granules, kind
+    cdef Ref ref
     cdef char* block
+    if bytes > <size_t>PLACE_MASK * GRANULE:
+        return 0
+    kind = size_class(bytes, &granules)
+    ref = shard.free_blocks[kind]
     if ref:
         block = shard.base + <size_t>(ref & PLACE_MASK) * GRANULE
         unpoison(block, granules * GRANULE)

@@ -309,13 +309,15 @@ cdef inline void decide_change(Turn* turn, EventLine* event_lines) noexcept nogi
     if command.kind != EXTEND:
         field = COMMITTED if command.kind == COMMIT else RELEASED
     sequence = record_change(turn.engine, field, &facts)
+    # The receipt is filed before the reservation ends: what is filed last is never pushed out, and
+    # the reservation is still to be answered with.
+    if turn.receipt:
+        file_receipt(turn.engine, turn.receipt, &turn.request_key, command.kind, turn.fingerprint,
+                     turn.now, sequence)
     if command.kind == EXTEND:
         extend_lines(turn, sequence)
     else:
         sell_or_give_back(turn, sequence)
-    if turn.receipt:
-        file_receipt(turn.engine, turn.receipt, &turn.request_key, command.kind, turn.fingerprint,
-                     turn.now, sequence)
     turn.answer.outcome = CHANGE_DONE
     turn.answer.sequence = sequence
 

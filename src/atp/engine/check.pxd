@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libcpp.vector cimport vector
 
 from atp.engine.caps cimport entries_of, window_of
+from atp.engine.digest cimport Walk
 from atp.engine.layout cimport (
     Counter, Engine, Line, PLACE_BITS, Record, Ref, Shard, Sku, at, held_of, kind_of, line_at,
     lines_of, record_of, sku_at,
@@ -125,24 +126,23 @@ cdef inline void recount_counters(
             note(found, VIOLATION_COUNTER, places[i] | base)
 
 
-cdef inline void recount(Engine* engine, Recount* count, vector[uint64_t]& found) noexcept nogil:
-    cdef vector[uint32_t] places
+cdef inline void recount(Engine* engine, Recount* count, Walk* walk) noexcept nogil:
     cdef uint32_t i
     for i in range(SHARDS):
-        recount_skus(engine, engine.shard(i), False, count, found, places)
-        recount_counters(engine, engine.shard(i), count, found, places)
+        recount_skus(engine, engine.shard(i), False, count, walk.found, walk.places)
+        recount_counters(engine, engine.shard(i), count, walk.found, walk.places)
     for i in range(SHARDS):
-        recount_records(engine, engine.shard(i), -1, count, found, places)
+        recount_records(engine, engine.shard(i), -1, count, walk.found, walk.places)
     for i in range(SHARDS):
-        recount_skus(engine, engine.shard(i), True, count, found, places)
+        recount_skus(engine, engine.shard(i), True, count, walk.found, walk.places)
     for i in range(SHARDS):
-        recount_records(engine, engine.shard(i), 1, count, found, places)
+        recount_records(engine, engine.shard(i), 1, count, walk.found, walk.places)
     if (count.skus != engine.shared.skus or count.counters != engine.shared.counters
             or count.linked != count.due_lines):
-        note(found, VIOLATION_TOTALS, 0)
+        note(walk.found, VIOLATION_TOTALS, 0)
     for i in range(SHARDS):
         count.ended -= engine.shard(i).ended_count
         count.live -= engine.shard(i).live_holds
         count.told += engine.shard(i).live_told
     if count.ended or count.live or count.told != engine.shared.live_holds:
-        note(found, VIOLATION_TOTALS, 0)
+        note(walk.found, VIOLATION_TOTALS, 0)

@@ -8,7 +8,7 @@ from libcpp.vector cimport vector
 from atp.engine.caps cimport entries_of, move_window, window_of
 from atp.engine.layout cimport (
     COUNTER_SUBJECT_AT, Counter, Engine, Line, PLACE_BITS, Record, Rule, Shard, Sku, address_of,
-    address_size, at, kind_of, lines_of, name_of, sku_at,
+    address_size, at, customer_of, kind_of, lines_of, name_of, room_for_walk, sku_at,
 )
 from atp.engine.limits cimport SHARDS
 from atp.engine.native cimport Key, hash128, hash64
@@ -16,12 +16,14 @@ from atp.engine.records cimport is_over
 from atp.engine.words cimport STATE_HELD
 
 
-cdef inline void add_bytes(string& text, const void* bytes, size_t size) noexcept nogil:
-    text.append(<const char*>bytes, size)
-
-
 cdef inline void add_number(string& text, int64_t number) noexcept nogil:
     text.append(<const char*>&number, sizeof(number))
+
+
+cdef inline void add_bytes(string& text, const void* bytes, size_t size) noexcept nogil:
+    # With its size before it, so that what is joined can be told apart.
+    add_number(text, <int64_t>size)
+    text.append(<const char*>bytes, size)
 
 
 cdef inline void add_up_text(Key* sum, string& text) noexcept nogil:
@@ -54,7 +56,8 @@ cdef inline void digest_record(Engine* engine, string& text, Record* record) noe
     add_number(text, record.grant_sequence)
     add_number(text, record.last_sequence)
     add_number(text, record.flags)
-    add_bytes(text, address_of(record), address_size(record) + record.customer_size)
+    add_bytes(text, address_of(record), address_size(record))
+    add_bytes(text, customer_of(record), record.customer_size)
     for i in range(record.line_count):
         sku = sku_at(engine, lines[i].sku)
         add_bytes(text, name_of(sku), sku.name_size)
@@ -120,19 +123,36 @@ cdef inline void digest_shard(
                 add_up_text(sum, text)
 
 
-cdef inline Key digest(Engine* engine, int64_t now) noexcept nogil:
-    cdef vector[uint32_t] places
-    cdef string text
+# What a walk over everything needs, taken before it begins: a walk that breaks off half way would
+# leave things half counted.
+cdef cppclass Walk:
+    vector[uint32_t] places
+    vector[uint64_t] found  # violations
+    string text
+
+
+cdef inline bint open_walk(Engine* engine, Walk* walk) noexcept nogil:
+    # Every shard is locked. False when memory is short.
+    cdef size_t most = 0
+    cdef Shard* shard
+    cdef uint32_t i
+    for i in range(SHARDS):
+        shard = engine.shard(i)
+        most = max(most, max(shard.skus.size(), max(shard.records.size(), shard.counters.size())))
+    return room_for_walk(walk.places, most, walk.text, walk.found)
+
+
+cdef inline Key digest(Engine* engine, int64_t now, Walk* walk) noexcept nogil:
     cdef Key sum
     cdef uint32_t i
     sum.high = 0
     sum.low = 0
     for i in range(SHARDS):
-        digest_shard(engine, engine.shard(i), now, &sum, places, text)
+        digest_shard(engine, engine.shard(i), now, &sum, walk.places, walk.text)
     for i in range(<uint32_t>engine.caps.rules.size()):
-        add_number(text, 4)
-        text.append(engine.caps.rules[i].definition)
-        add_up_text(&sum, text)
-    add_number(text, engine.shared.sequence)
-    add_up_text(&sum, text)
+        add_number(walk.text, 4)
+        walk.text.append(engine.caps.rules[i].definition)
+        add_up_text(&sum, walk.text)
+    add_number(walk.text, engine.shared.sequence)
+    add_up_text(&sum, walk.text)
     return sum

@@ -7,7 +7,7 @@ from libcpp.vector cimport vector
 from atp.engine.caps cimport (
     find_counter, rule_count, rule_number, rules_by_sku, set_subject, subjects_mask,
 )
-from atp.engine.counters cimport lower_counter, still_counted
+from atp.engine.counters cimport lower_counter
 from atp.engine.events cimport EXPIRED, EventFacts, clear_facts, record_change
 from atp.engine.expiry cimport unlink_line
 from atp.engine.layout cimport (
@@ -18,7 +18,7 @@ from atp.engine.locks cimport mask_of_hash
 from atp.engine.native cimport hash64
 from atp.engine.places cimport give_live_place
 from atp.engine.records cimport Caller, mark_ended
-from atp.engine.scratch cimport Scratch, Tally
+from atp.engine.scratch cimport Tally
 from atp.engine.stock cimport give_back_units
 from atp.engine.words cimport STATE_EXPIRED, SUBJECT_RESERVATION
 
@@ -77,33 +77,6 @@ cdef inline void uncount_line(
             find_counter(engine, &tally, rule, line.sku, now)
             if tally.counter != NULL:
                 lower_counter(engine, &tally, rule, record.create_time, units, sequence)
-
-
-cdef inline void take_as_free(
-    Engine* engine, Record* record, Scratch* scratch, int64_t now
-) noexcept nogil:
-    # For a replacement: what the hold counts is not in force for the scratch's tallies.
-    cdef Caller caller = caller_of(record)
-    cdef Line* lines = lines_of(record)
-    cdef const vector[uint32_t]* by_sku
-    cdef const Rule* rule
-    cdef Sku* sku
-    cdef Tally tally
-    cdef uint32_t number, i, k
-    for number in range(record.line_count):
-        sku = sku_at(engine, lines[number].sku)
-        by_sku = rules_by_sku(engine, name_of(sku), sku.name_size)
-        for i in range(rule_count(engine, by_sku)):
-            rule = &engine.caps.rules[rule_number(engine, by_sku, i)]
-            if not counts(rule, record) or not set_subject(&tally, rule, &caller):
-                continue
-            find_counter(engine, &tally, rule, lines[number].sku, now)
-            if tally.counter == NULL:
-                continue
-            for k in range(scratch.tally_count):
-                if scratch.tallies[k].counter == tally.counter:
-                    scratch.tallies[k].in_force -= still_counted(
-                        engine, tally.counter, rule, record.create_time, held_of(&lines[number]))
 
 
 cdef inline void give_back_line(

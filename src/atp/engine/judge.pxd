@@ -5,24 +5,26 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from libcpp cimport bool as cbool
+from libcpp.vector cimport vector
 
 from atp.engine.arena cimport fetch_free_block
 from atp.engine.basket cimport LineTable, find_line
 from atp.engine.caps cimport (
-    CapRefusal, collect, count_granted, judge_whole, list_refusals, note_statistics, read_counters,
-    subjects_mask, trim,
+    CapRefusal, collect, count_granted, find_counter, judge_whole, list_refusals, note_statistics,
+    read_counters, rule_count, rule_number, rules_by_sku, set_subject, subjects_mask, trim,
 )
-from atp.engine.ending cimport take_as_free, whole_mask
+from atp.engine.counters cimport still_counted
+from atp.engine.ending cimport caller_of, counts, whole_mask
 from atp.engine.layout cimport (
-    Engine, Line, Record, Ref, Shard, Sku, available_of, customer_of, held_of, kind_of, lines_of,
-    name_of, record_at, sku_at, was_partial,
+    Engine, Line, Record, Ref, Rule, Shard, Sku, available_of, customer_of, held_of, kind_of,
+    lines_of, name_of, record_at, sku_at, was_partial,
 )
 from atp.engine.limits cimport CAP_REFUSALS_MAX, NEVER, TIME_MAX
 from atp.engine.locks cimport mask_of_hash, unlock
 from atp.engine.native cimport Key, hash64, load
 from atp.engine.read cimport View, first_expire_beside, view_record
 from atp.engine.records cimport Caller, find_record, is_receipt
-from atp.engine.scratch cimport JudgedLine, LineAsk, Scratch
+from atp.engine.scratch cimport JudgedLine, LineAsk, NO_TALLY, Scratch, Tally
 from atp.engine.stock cimport find_sku
 from atp.engine.sweep cimport enter
 from atp.engine.words cimport *
@@ -257,6 +259,66 @@ cdef inline void read_lines(Case* case) noexcept nogil:
             line.first_expire = first_expire_beside(case.engine, line.sku, &own[i])
 
 
+cdef inline Tally* own_tally(
+    Case* case, JudgedLine* line, uint32_t rule_number, uint32_t* claim
+) noexcept nogil:
+    # The tally of a rule that concerns a line of the replaced hold, or NULL. `line` is the
+    # basket's line for that SKU, if any: its claims are in the order of the rules, so `claim`
+    # only goes forward.
+    cdef Scratch* scratch = case.scratch
+    cdef uint32_t number
+    if not case.engine.caps.rules[rule_number].per_sku:
+        number = scratch.rule_tallies[rule_number]
+        return &scratch.tallies[number] if number != NO_TALLY else NULL
+    if line == NULL or claim[0] == line.claims_end:
+        return NULL
+    while scratch.tallies[scratch.claims[claim[0]].tally].rule != rule_number:
+        if not case.engine.caps.rules[scratch.tallies[scratch.claims[claim[0]].tally].rule].per_sku:
+            claim[0] += 1
+            if claim[0] == line.claims_end:
+                return NULL
+            continue
+        return NULL
+    claim[0] += 1
+    return &scratch.tallies[scratch.claims[claim[0] - 1].tally]
+
+
+cdef inline void take_line_as_free(
+    Case* case, Record* record, Caller* owner, Line* own
+) noexcept nogil:
+    cdef Engine* engine = case.engine
+    cdef Sku* sku = sku_at(engine, own.sku)
+    cdef JudgedLine* line = find_own_line(case, own)
+    cdef const vector[uint32_t]* by_sku = rules_by_sku(engine, name_of(sku), sku.name_size)
+    cdef uint32_t claim = 0 if line == NULL else line.claims_begin
+    cdef uint32_t i, number
+    cdef const Rule* rule
+    cdef Tally* tally
+    cdef Tally theirs
+    for i in range(rule_count(engine, by_sku)):
+        number = rule_number(engine, by_sku, i)
+        rule = &engine.caps.rules[number]
+        tally = own_tally(case, line, number, &claim)
+        if tally == NULL or tally.counter == NULL or not counts(rule, record):
+            continue
+        if set_subject(&theirs, rule, owner):
+            find_counter(engine, &theirs, rule, own.sku, case.now)
+            if theirs.counter == tally.counter:
+                tally.in_force -= still_counted(
+                    engine, tally.counter, rule, record.create_time, held_of(own))
+
+
+cdef inline void take_as_free(Case* case) noexcept nogil:
+    # For a replacement: what the replaced hold counts is not in force for this basket.
+    cdef Record* record = record_at(case.engine, case.replaced)
+    cdef Caller owner = caller_of(record)
+    cdef Line* lines = lines_of(record)
+    cdef uint32_t i
+    for i in range(record.line_count):
+        if held_of(&lines[i]):
+            take_line_as_free(case, record, &owner, &lines[i])
+
+
 cdef inline int refusal_of(uint8_t line_outcome) noexcept nogil:
     if line_outcome == LINE_SKU_UNKNOWN:
         return RESERVE_SKU_UNKNOWN
@@ -322,7 +384,7 @@ cdef inline int judge_lines(Case* case) noexcept nogil:
     read_lines(case)
     read_counters(engine, case.scratch, case.now)
     if case.command.has_replaces:
-        take_as_free(engine, record_at(engine, case.replaced), case.scratch, case.now)
+        take_as_free(case)
     outcome = judge_partial(case) if case.command.allow_partial else judge_all_or_nothing(case)
     answer.with_lines = outcome != RESERVE_GRANTED
     if answer.with_lines:

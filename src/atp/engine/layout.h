@@ -20,7 +20,7 @@ constexpr unsigned kPlaceBits = 26;
 constexpr Ref kPlaceMask = (Ref{1} << kPlaceBits) - 1;
 constexpr std::size_t kGranule = 8;
 constexpr std::size_t kArenaBytes = (std::size_t{1} << kPlaceBits) * kGranule;
-constexpr unsigned kSizeClasses = 128;
+constexpr unsigned kSizeClasses = 144;  // size_class() of a whole arena is the last of them
 constexpr std::size_t kPagesFrom = 32768;  // tables of this size and more have pages of their own
 
 // A SKU; its name follows in place.
@@ -282,6 +282,19 @@ class Index {
     }
   }
 };
+
+// Room for a walk over everything, taken before it begins; false when memory is short.
+inline bool room_for_walk(std::vector<std::uint32_t>& places, std::size_t most, std::string& text,
+                          std::vector<std::uint64_t>& found) noexcept {
+  try {
+    places.reserve(most);
+    text.reserve(1u << 20);  // more than a largest basket takes
+    found.reserve(128);
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
 
 // One of 64 parts of the engine. Its size is a power of two, so that finding one takes a shift.
 struct alignas(1024) Shard {

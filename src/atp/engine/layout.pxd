@@ -91,6 +91,9 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         void fetch_bucket(uint64_t hash) noexcept
         void fetch_block(uint64_t hash, const char* base) noexcept
 
+    bint room_for_walk(vector[uint32_t]& places, size_t most, string& text,
+                       vector[uint64_t]& found) noexcept
+
     cppclass Shard:
         Lock lock
         uint32_t next_place
@@ -212,6 +215,7 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
         CapTable caps
         uint32_t next_cap_uid
         int64_t time
+        int64_t housekept
         Tail tail
         CapPlan plan
         Shared shared

@@ -10,6 +10,7 @@ from atp.engine.events cimport (
     EventFacts, EventLine, RESERVED, clear_facts, promise_event, record_change,
 )
 from atp.engine.expiry cimport link_line, make_room_for_line
+from atp.engine.housekeep cimport make_places
 from atp.engine.judge cimport (
     Case, ReserveAnswer, ReserveCommand, answer_repeat, fingerprint_of, judge_frame, judge_lines,
     lock_all,
@@ -161,10 +162,11 @@ cdef inline void grant_hold(Case* case, Grant* grant) noexcept nogil:
     cdef int64_t sequence = record_change(engine, RESERVED, &grant.facts)
     raise_counters(engine, case.scratch, case.now, sequence)
     if case.command.has_replaces:
+        # Before the replaced hold gives back its place, lest another takes that.
+        case.shard.live_holds += 1
+        tell(engine, case.shard)
         give_back_all(engine, record_at(engine, case.replaced), STATE_RELEASED, case.now, case.now,
                       sequence)
-        case.shard.live_holds += 1  # the place that the replaced hold gave back
-        tell(engine, case.shard)
     fill_record(case, grant, sequence)
     case.answer.sequence = sequence
     if grant.event_lines != grant.own_event_lines:
@@ -191,6 +193,13 @@ cdef inline void decide(Case* case, View* view) noexcept nogil:
     grant_hold(case, &grant)
     if view != NULL:
         view_record(case.engine, record_at(case.engine, grant.record), view)
+
+
+cdef inline void judge_and_grant(Case* case, View* view) noexcept nogil:
+    lock_all(case)
+    decide(case, view)
+    forget_old(case.engine, case.shard, case.now, FORGET_MOST)
+    unlock(case.engine, case.mask)
 
 
 cdef inline void reserve(
@@ -228,7 +237,7 @@ cdef inline void reserve(
     answer.key = case.key
     case.fingerprint = fingerprint_of(&case, content)
     case.shard = engine.shard(case.key.low >> 58)
-    lock_all(&case)
-    decide(&case, view)
-    forget_old(engine, case.shard, case.now, FORGET_MOST)
-    unlock(engine, case.mask)
+    judge_and_grant(&case, view)
+    if answer.limit == LIMIT_CAP_COUNTERS and make_places(engine, case.now):
+        answer.limit = LIMIT_NONE
+        judge_and_grant(&case, view)

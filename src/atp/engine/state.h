@@ -40,6 +40,7 @@ struct Engine {
   // What every command reads and few change.
   alignas(64) CapPlan plan;
   std::int64_t time = 0;
+  std::int64_t housekept = -(std::int64_t{1} << 62);  // see housekeep.pxd
 
   // What every change touches, in a cache line of its own.
   struct alignas(64) {

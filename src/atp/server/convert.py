@@ -7,7 +7,7 @@ field paths. Decides nothing about stock, holds or caps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence, Sized
 from enum import IntEnum
 from typing import TypeVar
 
@@ -43,6 +43,9 @@ INT64_MAX = (1 << 63) - 1
 SKU_BYTES_MAX = 64
 STOCK_MAX = 1_000_000_000_000
 BATCH_ENTRIES_MAX = 4_096
+BASKET_LINES_MAX = 4_096
+CAP_SKUS_MAX = 1_024
+CAP_OVERRIDES_MAX = 4_096
 
 _STATES = OUTCOMES[ReservationState]
 _RESERVE_OUTCOMES = OUTCOMES[ReserveOutcome]
@@ -115,8 +118,9 @@ def _duration_ns(length: Duration, field: str) -> int:
 # The data plane.
 
 
-def lines(messages: Iterable[reservation_pb.Line]) -> list[tuple[str, int]]:
-    """Lines of a basket, or those that a commit or a release names."""
+def lines(messages: Sequence[reservation_pb.Line]) -> list[tuple[str, int]]:
+    """Lines of a basket, or those that a commit or a release names. Raises FieldInvalid."""
+    _check_count(messages, BASKET_LINES_MAX, "lines")
     return [(line.sku, line.quantity) for line in messages]
 
 
@@ -223,19 +227,24 @@ def expected_on_hand(request: stock_pb.SetStockRequest) -> int | None:
     )
 
 
-def check_batch(requests: Iterable[stock_pb.SetStockRequest]) -> None:
+def check_batch(requests: Sequence[stock_pb.SetStockRequest]) -> None:
     """Refuses the whole batch for its first malformed entry, before any is applied."""
-    count = 0
+    if not requests:
+        raise FieldInvalid("requests", f"has no entry; 1 to {BATCH_ENTRIES_MAX}")
+    _check_count(requests, BATCH_ENTRIES_MAX, "requests")
     for index, request in enumerate(requests):
-        count += 1
         path = f"requests[{index}]."
         sku_bytes = len(request.sku.encode())
         if not 1 <= sku_bytes <= SKU_BYTES_MAX:
             raise FieldInvalid(f"{path}sku", f"has {sku_bytes} bytes; 1 to {SKU_BYTES_MAX}")
         _check_on_hand(request.on_hand_quantity, f"{path}on_hand_quantity")
         _check_on_hand(request.expected_on_hand_quantity, f"{path}expected_on_hand_quantity")
-    if not 1 <= count <= BATCH_ENTRIES_MAX:
-        raise FieldInvalid("requests", f"has {count} entries; 1 to {BATCH_ENTRIES_MAX}")
+
+
+def _check_count(entries: Sized, most: int, field: str) -> None:
+    """Refuses too many before they are looked at one by one: they may be very many."""
+    if len(entries) > most:
+        raise FieldInvalid(field, f"has {len(entries)} entries; at most {most}")
 
 
 def _check_on_hand(quantity: int, field: str) -> None:
@@ -293,6 +302,8 @@ def cap_from(request: cap_pb.SetCapRequest) -> Cap:
     if not request.HasField("cap"):
         raise FieldInvalid("cap", "is missing")
     message = request.cap
+    _check_count(message.skus, CAP_SKUS_MAX, "cap.skus")
+    _check_count(message.overrides, CAP_OVERRIDES_MAX, "cap.overrides")
     return Cap(
         cap_id=message.cap_id,
         subject=_word(CapSubject, message.subject, "cap.subject"),
