@@ -123,7 +123,10 @@ class Recount:
         for request_id, replies in answers.items():
             first = [reply for reply in replies if not reply.repeated]
             self.law(len(first) == 1, f"law 4: {request_id} was granted {len(first)} times")
-            told = {(r.sequence, r.reservation.reservation_id, r.outcome) for r in replies}  # type: ignore[union-attr]
+            told = {
+                (r.sequence, r.reservation.reservation_id, r.outcome)  # type: ignore[union-attr]
+                for r in replies
+            }
             self.law(len(told) == 1, f"law 4: {request_id} was answered differently: {told}")
 
     # One change after another.

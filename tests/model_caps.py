@@ -83,7 +83,8 @@ def limit_of(cap: Cap, subject: str) -> int | None:
     best_length, limit = -1, cap.limit
     for override in cap.overrides:
         candidate = parse_range(override.subject, "subject")
-        if candidate.version != whole.version or not whole.subnet_of(candidate):  # type: ignore[arg-type]
+        same_version = candidate.version == whole.version
+        if not same_version or not whole.subnet_of(candidate):  # type: ignore[arg-type]
             continue
         if candidate.prefixlen > best_length:
             best_length, limit = candidate.prefixlen, override.limit
