@@ -21,7 +21,10 @@ from libcpp.vector cimport vector
 
 from atp.engine cimport layout as L
 from atp.engine cimport limits as bounds
-from atp.engine.ahead cimport LINES_AHEAD, fetch_for_change, fetch_for_reserve
+from atp.engine.ahead cimport (
+    LINES_AHEAD, fetch_blocks_for_change, fetch_blocks_for_reserve, fetch_for_change,
+    fetch_for_reserve,
+)
 from atp.engine.basket cimport LineTable, add_up
 from atp.engine.caps cimport CapRefusal, move_window
 from atp.engine.change cimport COMMIT, EXTEND, RELEASE, ChangeAnswer, ChangeCommand, change

@@ -40,6 +40,13 @@ cdef void read_row(
         fetch_for_change(engine, &into.change.key)
 
 
+cdef inline void fetch_blocks(L.Engine* engine, const Read* read) noexcept nogil:
+    if read.reserving:
+        fetch_blocks_for_reserve(engine, &read.reserve, read.asks)
+    else:
+        fetch_blocks_for_change(engine, &read.change.key)
+
+
 cdef void read_reserve(const Bulk* bulk, const char* row, int64_t now, Read* into) noexcept nogil:
     cdef ReserveCommand* command = &into.reserve
     command.request_id = text_at(row, bulk.request_id, &command.request_id_size)
@@ -143,6 +150,8 @@ cdef void judge_all(
     for i in range(count):
         judge_read(engine, bulk, bulk.commands.data + i * bulk.commands.stride,
                    &ahead[i % ROWS_AHEAD], asks, outcomes.data + i * outcomes.stride)
+        if i + ROWS_AHEAD // 2 < count:
+            fetch_blocks(engine, &ahead[(i + ROWS_AHEAD // 2) % ROWS_AHEAD])
         if i + ROWS_AHEAD < count:
             read_row(engine, bulk, bulk.commands.data + (i + ROWS_AHEAD) * bulk.commands.stride,
                      now, &ahead[i % ROWS_AHEAD])

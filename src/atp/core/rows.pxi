@@ -20,7 +20,7 @@ cdef enum:
     KIND_RESERVE = 1
     KIND_EXTEND = 4
     FLAG_PARTIAL = 1
-    ROWS_AHEAD = 4  # commands fetched ahead
+    ROWS_AHEAD = 8  # commands read ahead
 
 # Where a field is in a row, and how wide it is.
 cdef struct Column:

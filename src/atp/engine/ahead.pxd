@@ -54,3 +54,36 @@ cdef inline void fetch_for_change(Engine* engine, const Key* key) noexcept nogil
     cdef Shard* shard = engine.shard(key.low >> 58)
     prefetch_to_write(shard)
     shard.records.fetch_bucket(key.low)
+
+
+cdef inline void fetch_counter_blocks(
+    Engine* engine, uint64_t subject_hash, int subject
+) noexcept nogil:
+    cdef Shard* shard = engine.shard(subject_hash >> 58)
+    cdef int64_t hint
+    cdef int64_t i
+    for i in range(load(&engine.plan.hint_count)):
+        hint = load(&engine.plan.hints[i])
+        if hint & 7 == subject:
+            shard.counters.fetch_block_ahead(
+                counter_hash(<uint32_t>(hint >> 3), 0, subject_hash), shard.base)
+
+
+cdef inline void fetch_blocks_for_reserve(
+    Engine* engine, const ReserveCommand* command, const LineAsk* asks
+) noexcept nogil:
+    # The second step, a little later: the buckets have come, and say where the blocks are.
+    cdef Shard* shard
+    cdef uint32_t i
+    for i in range(min(command.line_count, <uint32_t>LINES_AHEAD)):
+        shard = engine.shard(asks[i].hash >> 58)
+        shard.skus.fetch_block_ahead(asks[i].hash, shard.base)
+    if command.caller.customer_size:
+        fetch_counter_blocks(engine, command.caller.customer_hash, SUBJECT_CUSTOMER)
+    if command.caller.address_size:
+        fetch_counter_blocks(engine, command.caller.address_hash, SUBJECT_IP)
+
+
+cdef inline void fetch_blocks_for_change(Engine* engine, const Key* key) noexcept nogil:
+    cdef Shard* shard = engine.shard(key.low >> 58)
+    shard.records.fetch_block_ahead(key.low, shard.base)

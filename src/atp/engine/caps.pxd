@@ -199,7 +199,7 @@ cdef inline uint32_t rule_number(
 
 cdef inline bint add_line(
     Engine* engine, Scratch* scratch, uint32_t line_number, uint32_t rule_number,
-    const Caller* caller
+    const Caller* caller, bint send
 ) noexcept nogil:
     # One line under one rule: finds the tally it belongs to, or begins one. False when memory is
     # short.
@@ -226,12 +226,14 @@ cdef inline bint add_line(
     tally.in_force = 0
     if rule.subject != SUBJECT_RESERVATION:
         aim(tally, rule, line.ref)
-        engine.shard(tally.shard).counters.fetch_block(tally.hash, engine.shard(tally.shard).base)
+        if send:
+            engine.shard(tally.shard).counters.fetch_block(
+                tally.hash, engine.shard(tally.shard).base)
     return add_claim(scratch, scratch.tally_count - 1)
 
 
 cdef inline bint collect(
-    Engine* engine, Scratch* scratch, const Caller* caller
+    Engine* engine, Scratch* scratch, const Caller* caller, bint send
 ) noexcept nogil:
     # Fills tallies and claims for the scratch's lines, and sends for the counters. Unknown SKUs
     # concern no cap. False when memory is short.
@@ -246,7 +248,8 @@ cdef inline bint collect(
         if line.sku != NULL and engine.caps.rules.size():
             by_sku = rules_by_sku(engine, line.name, line.name_size)
             for i in range(rule_count(engine, by_sku)):
-                if not add_line(engine, scratch, number, rule_number(engine, by_sku, i), caller):
+                if not add_line(engine, scratch, number, rule_number(engine, by_sku, i), caller,
+                                send):
                     return False
         line.claims_end = scratch.claim_count
     return True

@@ -122,11 +122,13 @@ cdef inline void send_for_blocks(Case* case) noexcept nogil:
     # Fetches into the cache what will be read next, all at once instead of one after another.
     cdef Shard* shard
     cdef uint32_t i
+    fetch_free_block(case.shard, sizeof(Record) + case.scratch.line_count * sizeof(Line)
+                     + case.caller.address_size + case.caller.customer_size)
+    if case.command.hashed:
+        return  # a batch has sent for them before
     for i in range(min(case.scratch.line_count, <uint32_t>SEND_FOR_MOST)):
         shard = case.engine.shard(case.scratch.lines[i].hash >> 58)
         shard.skus.fetch_block(case.scratch.lines[i].hash, shard.base)
-    fetch_free_block(case.shard, sizeof(Record) + case.scratch.line_count * sizeof(Line)
-                     + case.caller.address_size + case.caller.customer_size)
 
 
 cdef inline void lock_all(Case* case) noexcept nogil:
@@ -378,7 +380,7 @@ cdef inline int judge_lines(Case* case) noexcept nogil:
     cdef ReserveAnswer* answer = case.answer
     cdef int outcome
     look_up_lines(case)
-    if not collect(engine, case.scratch, &case.caller):
+    if not collect(engine, case.scratch, &case.caller, not case.command.hashed):
         answer.limit = LIMIT_MEMORY
         return RESERVE_LIMIT_REACHED
     read_lines(case)

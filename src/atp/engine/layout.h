@@ -21,6 +21,7 @@ constexpr Ref kPlaceMask = (Ref{1} << kPlaceBits) - 1;
 constexpr std::size_t kGranule = 8;
 constexpr std::size_t kArenaBytes = (std::size_t{1} << kPlaceBits) * kGranule;
 constexpr unsigned kSizeClasses = 144;  // size_class() of a whole arena is the last of them
+constexpr std::size_t kPage = 4096;
 constexpr std::size_t kPagesFrom = 32768;  // tables of this size and more have pages of their own
 
 // A SKU; its name follows in place.
@@ -143,34 +144,57 @@ struct CounterTraits {
   }
 };
 
-// Remembers where a table's buckets are, so that one can be fetched into the cache ahead of its
-// use, by whoever holds no lock: a stale place costs nothing.
-template <class T>
-struct KnownPlace {
-  using value_type = T;
-  char** place;
-  explicit KnownPlace(char** known) : place(known) {}
-  template <class U>
-  KnownPlace(const KnownPlace<U>& other) : place(other.place) {}
-  T* allocate(std::size_t count) {
-    const std::size_t size = count * sizeof(T);
-    T* at = size < kPagesFrom ? std::allocator<T>().allocate(count)
-                              : static_cast<T*>(take_pages(size));
+// Where a table's buckets are, for whoever fetches one into the cache ahead of its use and holds
+// no lock: being wrong costs time, never an answer. So that no such read meets memory that is
+// gone, buckets that a table has outgrown keep their addresses, without memory behind them, until
+// the table goes.
+struct BucketPlaces {
+  struct Retired {
+    Retired* next;
+    std::size_t size;
+  };
+  char* current = nullptr;
+  Retired* retired = nullptr;
+
+  ~BucketPlaces() {
+    while (retired != nullptr) {
+      Retired* const one = retired;
+      retired = one->next;
+      release(one, one->size);
+    }
+  }
+  void* take(std::size_t size) {
+    void* at = size < kPagesFrom ? std::malloc(size) : take_pages(size);
     if (at == nullptr) throw std::bad_alloc();
-    __atomic_store_n(place, reinterpret_cast<char*>(at), __ATOMIC_RELAXED);
+    __atomic_store_n(&current, static_cast<char*>(at), __ATOMIC_RELEASE);
     return at;
   }
-  void deallocate(T* at, std::size_t count) {
-    const std::size_t size = count * sizeof(T);
+  void retire(void* at, std::size_t size) {
+    if (size < sizeof(Retired)) return std::free(at);
+    if (size >= kPagesFrom) empty_pages(static_cast<char*>(at) + kPage, size - kPage);
+    retired = new (at) Retired{retired, size};
+  }
+  static void release(void* at, std::size_t size) {
     if (size < kPagesFrom) {
-      std::allocator<T>().deallocate(at, count);
+      std::free(at);
     } else {
       drop_pages(at, size);
     }
   }
+};
+
+template <class T>
+struct KnownPlace {
+  using value_type = T;
+  BucketPlaces* places;
+  explicit KnownPlace(BucketPlaces* known) : places(known) {}
+  template <class U>
+  KnownPlace(const KnownPlace<U>& other) : places(other.places) {}
+  T* allocate(std::size_t count) { return static_cast<T*>(places->take(count * sizeof(T))); }
+  void deallocate(T* at, std::size_t count) { places->retire(at, count * sizeof(T)); }
   template <class U>
   bool operator==(const KnownPlace<U>& other) const {
-    return place == other.place;
+    return places == other.places;
   }
 };
 
@@ -220,20 +244,48 @@ class Index {
   using Set = tsl::robin_set<std::uint32_t, HashOrPeek, EqualOrAlike, KnownPlace<std::uint32_t>>;
   static constexpr float kLoadMost = 0.9f;
   static constexpr std::size_t kBucketBytes = 8;
-  char* buckets_ = nullptr;
+  static constexpr unsigned kLookMost = 4;  // buckets looked through ahead
+  // A bucket of the table as it lies in memory: its distance from where it belongs, then the entry.
+  struct Bucket {
+    std::int16_t distance;
+    bool last;
+    std::uint32_t entry;
+  };
+  static_assert(sizeof(Bucket) == kBucketBytes, "a bucket is eight bytes");
+  BucketPlaces places_;  // outlives the table
   std::size_t last_bucket_ = 0;
   Set set_;
 
  public:
   explicit Index(const char* base)
-      : set_(0, HashOrPeek{{base}}, EqualOrAlike{{base}}, KnownPlace<std::uint32_t>(&buckets_)) {
+      : set_(0, HashOrPeek{{base}}, EqualOrAlike{{base}}, KnownPlace<std::uint32_t>(&places_)) {
     set_.max_load_factor(kLoadMost);
   }
   // Fetches the bucket of a hash; needs no lock.
   void fetch_bucket(std::uint64_t hash) const {
-    const char* buckets = __atomic_load_n(&buckets_, __ATOMIC_RELAXED);
-    const std::size_t last = __atomic_load_n(&last_bucket_, __ATOMIC_RELAXED);
+    const std::size_t last = __atomic_load_n(&last_bucket_, __ATOMIC_ACQUIRE);
+    const char* buckets = __atomic_load_n(&places_.current, __ATOMIC_ACQUIRE);
     __builtin_prefetch(buckets + (hash & last) * kBucketBytes);
+  }
+  // Fetches the block that a look-up of this hash will probably read; needs no lock, once the
+  // bucket is there. Buckets may change while they are read: a wrong block is fetched then, or
+  // none.
+  __attribute__((no_sanitize("thread"))) void fetch_block_ahead(std::uint64_t hash,
+                                                                const char* base) const {
+    const std::size_t last = __atomic_load_n(&last_bucket_, __ATOMIC_ACQUIRE);
+    const char* buckets = __atomic_load_n(&places_.current, __ATOMIC_ACQUIRE);
+    if (last == 0) return;
+    for (unsigned i = 0; i < kLookMost; ++i) {
+      Bucket bucket;
+      std::memcpy(&bucket, buckets + ((hash + i) & last) * kBucketBytes, sizeof bucket);
+      if (bucket.distance < 0) return;
+      if (bucket.entry >> kPlaceBits == tag(hash)) {
+        const char* block = base + std::size_t{bucket.entry & kPlaceMask} * kGranule;
+        __builtin_prefetch(block, 1);
+        __builtin_prefetch(block + 64, 1);
+        return;
+      }
+    }
   }
   // Fetches the block that a look-up of this hash will read; the shard is locked.
   void fetch_block(std::uint64_t hash, const char* base) const {
@@ -256,7 +308,7 @@ class Index {
       std::size_t buckets = set_.bucket_count() < 8 ? 16 : set_.bucket_count() * 2;
       while (kLoadMost * static_cast<float>(buckets) <= wanted) buckets *= 2;
       set_.rehash(buckets);
-      __atomic_store_n(&last_bucket_, set_.bucket_count() - 1, __ATOMIC_RELAXED);
+      __atomic_store_n(&last_bucket_, set_.bucket_count() - 1, __ATOMIC_RELEASE);
       return true;
     } catch (...) {
       return false;
@@ -297,7 +349,7 @@ inline bool room_for_walk(std::vector<std::uint32_t>& places, std::size_t most, 
 }
 
 // One of 64 parts of the engine. Its size is a power of two, so that finding one takes a shift.
-struct alignas(1024) Shard {
+struct alignas(2048) Shard {
   Lock lock;
   std::uint32_t next_place = 1;  // in granules
   std::uint32_t open_places = 0;
@@ -326,6 +378,6 @@ struct alignas(1024) Shard {
   ~Shard() { drop_pages(due_heap, due_room * (sizeof(std::int64_t) + sizeof(Ref))); }
 };
 
-static_assert(sizeof(Shard) == 1024, "a shard is found by a shift");
+static_assert(sizeof(Shard) == 2048, "a shard is found by a shift");
 
 }  // namespace atp

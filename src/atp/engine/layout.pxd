@@ -90,6 +90,7 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         bint places(vector[uint32_t]& into) noexcept
         void fetch_bucket(uint64_t hash) noexcept
         void fetch_block(uint64_t hash, const char* base) noexcept
+        void fetch_block_ahead(uint64_t hash, const char* base) noexcept
 
     bint room_for_walk(vector[uint32_t]& places, size_t most, string& text,
                        vector[uint64_t]& found) noexcept

@@ -127,6 +127,7 @@ inline void* regrow_pages(void* old, std::size_t old_size, std::size_t size) {
   void* at = mremap(old, whole_pages(old_size), whole_pages(size), MREMAP_MAYMOVE);
   return at == MAP_FAILED ? nullptr : at;
 }
+inline void empty_pages(void* at, std::size_t size) { madvise(at, size, MADV_DONTNEED); }
 inline void drop_pages(void* at, std::size_t size) {
   if (at != nullptr) munmap(at, whole_pages(size));
 }

@@ -59,7 +59,7 @@ struct Engine {
   } due;
   alignas(64) std::int64_t shard_due[kShards];
 
-  alignas(1024) unsigned char shard_memory[kShards * sizeof(Shard)];
+  alignas(2048) unsigned char shard_memory[kShards * sizeof(Shard)];
 
   explicit Engine(const Settings& given) : settings(given) {
     region = reserve_pages(kArenaBytes * kShards);
