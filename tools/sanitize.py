@@ -55,10 +55,10 @@ FLAVOURS = (
         ("libtsan.so",),
         {
             "TSAN_OPTIONS": f"suppressions={ROOT}/tools/suppress_thread.txt "
-            f"exitcode={EXIT} report_thread_leaks=0"
+            f"exitcode={EXIT} report_thread_leaks=0 history_size=7"
         },
         RACE,
-        ("tests/test_threads.py", "tests/test_histories.py"),
+        ("tests/test_threads.py", "tests/test_threads_arrays.py", "tests/test_histories.py"),
         1.0,
     ),
     Flavour(
@@ -71,6 +71,7 @@ FLAVOURS = (
         OVERFLOW,
         (
             "tests/test_threads.py",
+            "tests/test_threads_arrays.py",
             "tests/test_model_rules.py",
             "tests/test_malformed.py",
             "tests/test_execute.py",

@@ -1,7 +1,7 @@
 # How many live holds there may be. Each shard counts its own, and tells all when it has changed
 # by a 65,536th of the bound: so that holds do not all write to one cache line. What shards have
 # not told is taken as used up: the bound is never passed, and reached exactly when it is below
-# 65,536 - else at most a thousandth early.
+# 65,536 - else at most two thousandths early.
 from libc.stdint cimport int64_t
 
 from atp.engine.layout cimport Engine, Shard
