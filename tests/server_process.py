@@ -119,12 +119,12 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**inherited, **(extra or {})}
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
+def wait_until(condition: Callable[[], bool], what: str, *, pause_s: float = 0.005) -> None:
     """Waits until the condition holds; fails with `what` at the deadline."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS} s for {what}"
-        time.sleep(0.005)  # between two looks at a real condition
+        time.sleep(pause_s)  # between two looks at a real condition
 
 
 @contextmanager

@@ -327,7 +327,8 @@ def test_calls_over_the_bound_are_told_to_come_again(tmp_path: Path) -> None:
                 told.append(error_of(stock.ListStock, stock_pb.ListStockRequest()))
             return bool(told)
 
-        wait_until(refused, "a call to be refused")
+        # Asked again and again without a pause, grpc.aio may not get round to a call in line.
+        wait_until(refused, "a call to be refused", pause_s=0.1)
         assert told[0].code == grpc.StatusCode.UNAVAILABLE
         assert told[0].info.reason == "OVERLOADED"
         assert dict(told[0].info.metadata) == {
@@ -379,7 +380,7 @@ def test_calls_that_their_clients_gave_up_leave_room(tmp_path: Path) -> None:
                 return error.code() == grpc.StatusCode.UNAVAILABLE
             return False
 
-        wait_until(is_full, "three open calls to fill the plane")
+        wait_until(is_full, "three open calls to fill the plane", pause_s=0.1)
         for call in calls:
             call.cancel()
         stop.set()
