@@ -12,7 +12,7 @@
 # shapes the answer. It decides nothing. The pieces in core/*.pxi translate between Python and the
 # engine's structs.
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from libcpp cimport bool as cbool
@@ -34,14 +34,14 @@ from atp.engine.events cimport (
     CAP_REMOVED, CAP_SET, CapFacts, EventFacts, clear_facts, promise_event, record_change,
     write_cap,
 )
-from atp.engine.housekeep cimport housekeep, housekeep_all
+from atp.engine.housekeep cimport housekeep
 from atp.engine.judge cimport ReserveAnswer, ReserveCommand
 from atp.engine.locks cimport lock, mask_of_hash, unlock
 from atp.engine.native cimport Key, hash64, hash128, load, raise_to, store
 from atp.engine.read cimport (
     LineView, SkuView, View, close_view, open_view, view_record, view_sku,
 )
-from atp.engine.records cimport Caller, find_record, forget_old, is_receipt
+from atp.engine.records cimport find_record, forget_old, is_receipt
 from atp.engine.reserve cimport reserve
 from atp.engine.scratch cimport (
     JudgedLine, LineAsk, Scratch, close_scratch, open_scratch, room_for_lines,

@@ -14,15 +14,24 @@ cdef enum:
     LINES_AHEAD = 4
 
 
-cdef inline void fetch_counters(Engine* engine, uint64_t subject_hash, int subject) noexcept nogil:
+cdef inline void fetch_counters(
+    Engine* engine, uint64_t subject_hash, int subject, bint blocks
+) noexcept nogil:
+    # The first step fetches buckets, the second the blocks that they name.
     cdef Shard* shard = engine.shard(subject_hash >> 58)
+    cdef uint64_t hash
     cdef int64_t hint
     cdef int64_t i
     for i in range(load(&engine.plan.hint_count)):
         hint = load(&engine.plan.hints[i])
-        if hint & 7 == subject:
+        if hint & 7 != subject:
+            continue
+        hash = counter_hash(<uint32_t>(hint >> 3), 0, subject_hash)
+        if blocks:
+            shard.counters.fetch_block_ahead(hash, shard.base)
+        else:
             prefetch_to_write(shard)
-            shard.counters.fetch_bucket(counter_hash(<uint32_t>(hint >> 3), 0, subject_hash))
+            shard.counters.fetch_bucket(hash)
 
 
 cdef inline void fetch_for_reserve(
@@ -45,28 +54,15 @@ cdef inline void fetch_for_reserve(
         prefetch_to_write(shard)
         shard.skus.fetch_bucket(asks[i].hash)
     if caller.customer_size:
-        fetch_counters(engine, caller.customer_hash, SUBJECT_CUSTOMER)
+        fetch_counters(engine, caller.customer_hash, SUBJECT_CUSTOMER, False)
     if caller.address_size:
-        fetch_counters(engine, caller.address_hash, SUBJECT_IP)
+        fetch_counters(engine, caller.address_hash, SUBJECT_IP, False)
 
 
 cdef inline void fetch_for_change(Engine* engine, const Key* key) noexcept nogil:
     cdef Shard* shard = engine.shard(key.low >> 58)
     prefetch_to_write(shard)
     shard.records.fetch_bucket(key.low)
-
-
-cdef inline void fetch_counter_blocks(
-    Engine* engine, uint64_t subject_hash, int subject
-) noexcept nogil:
-    cdef Shard* shard = engine.shard(subject_hash >> 58)
-    cdef int64_t hint
-    cdef int64_t i
-    for i in range(load(&engine.plan.hint_count)):
-        hint = load(&engine.plan.hints[i])
-        if hint & 7 == subject:
-            shard.counters.fetch_block_ahead(
-                counter_hash(<uint32_t>(hint >> 3), 0, subject_hash), shard.base)
 
 
 cdef inline void fetch_blocks_for_reserve(
@@ -79,9 +75,9 @@ cdef inline void fetch_blocks_for_reserve(
         shard = engine.shard(asks[i].hash >> 58)
         shard.skus.fetch_block_ahead(asks[i].hash, shard.base)
     if command.caller.customer_size:
-        fetch_counter_blocks(engine, command.caller.customer_hash, SUBJECT_CUSTOMER)
+        fetch_counters(engine, command.caller.customer_hash, SUBJECT_CUSTOMER, True)
     if command.caller.address_size:
-        fetch_counter_blocks(engine, command.caller.address_hash, SUBJECT_IP)
+        fetch_counters(engine, command.caller.address_hash, SUBJECT_IP, True)
 
 
 cdef inline void fetch_blocks_for_change(Engine* engine, const Key* key) noexcept nogil:

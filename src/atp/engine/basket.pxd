@@ -1,6 +1,6 @@
 # The lines of a request: adding up lines of one SKU, and finding a line by SKU. Owns the one
 # table that both need; knows no stock.
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from atp.engine.limits cimport QUANTITY_MAX

@@ -7,8 +7,8 @@ from libcpp.vector cimport vector
 from atp.engine.caps cimport entries_of, window_of
 from atp.engine.digest cimport Walk
 from atp.engine.layout cimport (
-    Counter, Engine, Line, PLACE_BITS, Record, Ref, Shard, Sku, at, held_of, kind_of, line_at,
-    lines_of, record_of, sku_at,
+    Counter, Engine, Line, PLACE_BITS, Record, Ref, Shard, Sku, at, held_of, kind_of,
+    lines_of, sku_at,
 )
 from atp.engine.limits cimport SHARDS
 from atp.engine.records cimport is_receipt

@@ -1,6 +1,6 @@
 # Counters of caps: making, raising, lowering and dropping them. Owns every change of a counter's
 # units; which counters a command concerns is found in caps.pxd.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from atp.engine.arena cimport allocate, release_block
@@ -8,8 +8,8 @@ from atp.engine.caps cimport (
     entries_of, identity_of, window_bytes, window_of,
 )
 from atp.engine.layout cimport (
-    COUNTER_SUBJECT_AT, Counter, CounterIdentity, Engine, PLACE_BITS, PLACE_MASK, Ref, Rule,
-    Shard, Window, WindowEntry, at, ref_of,
+    COUNTER_SUBJECT_AT, Counter, CounterIdentity, Engine, PLACE_MASK, Ref, Rule, Shard,
+    Window, WindowEntry, at, ref_of,
 )
 from atp.engine.native cimport add, check
 from atp.engine.scratch cimport Scratch, Tally

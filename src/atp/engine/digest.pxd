@@ -11,7 +11,7 @@ from atp.engine.layout cimport (
     address_size, at, customer_of, kind_of, lines_of, name_of, room_for_walk, sku_at,
 )
 from atp.engine.limits cimport SHARDS
-from atp.engine.native cimport Key, hash128, hash64
+from atp.engine.native cimport Key, hash128
 from atp.engine.records cimport is_over
 from atp.engine.words cimport STATE_HELD
 

@@ -268,21 +268,21 @@ cdef inline Tally* own_tally(
     # basket's line for that SKU, if any: its claims are in the order of the rules, so `claim`
     # only goes forward.
     cdef Scratch* scratch = case.scratch
+    cdef Tally* tally
     cdef uint32_t number
     if not case.engine.caps.rules[rule_number].per_sku:
         number = scratch.rule_tallies[rule_number]
         return &scratch.tallies[number] if number != NO_TALLY else NULL
-    if line == NULL or claim[0] == line.claims_end:
+    if line == NULL:
         return NULL
-    while scratch.tallies[scratch.claims[claim[0]].tally].rule != rule_number:
-        if not case.engine.caps.rules[scratch.tallies[scratch.claims[claim[0]].tally].rule].per_sku:
-            claim[0] += 1
-            if claim[0] == line.claims_end:
-                return NULL
-            continue
-        return NULL
-    claim[0] += 1
-    return &scratch.tallies[scratch.claims[claim[0] - 1].tally]
+    while claim[0] < line.claims_end:
+        tally = &scratch.tallies[scratch.claims[claim[0]].tally]
+        if tally.rule != rule_number and case.engine.caps.rules[tally.rule].per_sku:
+            return NULL  # of a rule that is still to come
+        claim[0] += 1
+        if tally.rule == rule_number:
+            return tally
+    return NULL
 
 
 cdef inline void take_line_as_free(

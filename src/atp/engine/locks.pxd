@@ -5,10 +5,6 @@ from libc.stdint cimport uint64_t
 from atp.engine.layout cimport Engine
 from atp.engine.native cimport count_leading_zeros, count_trailing_zeros
 
-cdef inline unsigned int shard_of_hash(uint64_t hash) noexcept nogil:
-    return <unsigned int>(hash >> 58)
-
-
 cdef inline uint64_t mask_of_hash(uint64_t hash) noexcept nogil:
     return <uint64_t>1 << (hash >> 58)
 

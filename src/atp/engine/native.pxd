@@ -1,5 +1,5 @@
 # What the engine uses of C++: locks, atomics, hashing. See native.h.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 
 cdef extern from "atp/engine/native.h" namespace "atp" nogil:

@@ -1,13 +1,13 @@
 # Reading: copies of reservations and of SKUs' counters, taken under the locks for use after them.
 # Changes nothing.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from atp.engine.expiry cimport heap_bytes
+
 from atp.engine.layout cimport (
-    Engine, Line, Record, Ref, Sku, address_of, address_size, at, available_of, customer_of,
-    held_of, kind_of, lines_of, name_of, sku_at,
+    Engine, Line, Record, Sku, address_of, address_size, at, customer_of, held_of, kind_of,
+    lines_of, name_of, sku_at,
 )
 from atp.engine.limits cimport NEVER
 from atp.engine.native cimport Key

@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 from atp.engine.arena cimport allocate, release_block
 from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, PLACE_MASK, Probe, Record, Ref, Shard, address_of, address_size,
-    customer_of, kind_of, lines_of, record_at, record_bytes, ref_of, set_kind,
+    customer_of, kind_of, record_at, record_bytes, ref_of, set_kind,
 )
 from atp.engine.limits cimport NEVER, SHARDS
 from atp.engine.native cimport Key, check

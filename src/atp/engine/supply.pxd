@@ -1,12 +1,12 @@
 # Stock from outside: setting and adjusting what is on hand. Judged in the order of
 # docs/semantics.md.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 
 from atp.engine.events cimport (
     EventFacts, STOCK_CHANGED, clear_facts, promise_event, record_change, unpromise_event,
 )
-from atp.engine.layout cimport Engine, Record, Ref, Shard, Sku, kind_of, record_at, sku_at
+from atp.engine.layout cimport Engine, Record, Ref, Sku, kind_of, record_at, sku_at
 from atp.engine.limits cimport STOCK_MAX
 from atp.engine.locks cimport mask_of_hash, unlock
 from atp.engine.native cimport Key, add, hash128, hash64

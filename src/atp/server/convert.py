@@ -14,6 +14,7 @@ from typing import TypeVar
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from atp._core import LIMITS
 from atp.server.status import OUTCOMES
 from atp.v1 import cap_service_pb2 as cap_pb
 from atp.v1 import reservation_service_pb2 as reservation_pb
@@ -40,12 +41,12 @@ from atp.vocabulary import (
 
 SECOND = 1_000_000_000
 INT64_MAX = (1 << 63) - 1
-SKU_BYTES_MAX = 64
-STOCK_MAX = 1_000_000_000_000
+SKU_BYTES_MAX = LIMITS["sku_bytes_max"]
+STOCK_MAX = LIMITS["stock_max"]
 BATCH_ENTRIES_MAX = 4_096
-BASKET_LINES_MAX = 4_096
-CAP_SKUS_MAX = 1_024
-CAP_OVERRIDES_MAX = 4_096
+BASKET_LINES_MAX = LIMITS["basket_lines_max"]
+CAP_SKUS_MAX = LIMITS["cap_skus_max"]
+CAP_OVERRIDES_MAX = LIMITS["cap_overrides_max"]
 
 _STATES = OUTCOMES[ReservationState]
 _RESERVE_OUTCOMES = OUTCOMES[ReserveOutcome]
