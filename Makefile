@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ENGINE := $(wildcard src/atp/*.pyx src/atp/core/*.pxi src/atp/engine/*.pxd src/atp/engine/*.h)
+ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
+    $(foreach folder,. core engine journal journal/native,src/atp/$(folder)/*.$(suffix))))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick bench test-sanitize fuzz lint format proto build clean
@@ -60,4 +61,4 @@ proto: build ## generate src/atp/v1 from proto/
 	@$(BIN)/python tools/generate_proto.py
 
 clean: ## remove what was built, not what was installed
-	@rm -rf build src/atp/_core.cpp src/atp/*.so $(VENV)/.built bench/out
+	@rm -rf build src/atp/_core.cpp src/atp/journal/_native.cpp src/atp/*.so src/atp/journal/*.so $(VENV)/.built bench/out

@@ -44,7 +44,8 @@ def check_headers() -> None:
         sys.exit(f"atp: missing headers ({names}): install the Debian packages {packages}")
 
 
-def core() -> Extension:
+def native(name: str, folders: tuple[str, ...]) -> Extension:
+    """One compiled unit: its .pyx and the cimport-only modules and headers in these folders."""
     debug = os.environ.get("ATP_DEBUG") == "1"
     sanitizers = SANITIZERS[os.environ.get("ATP_SANITIZE", "")]
     flags = ["-std=c++20", "-Wall", "-Wextra", "-Wno-unused-parameter", "-g1"]
@@ -55,12 +56,13 @@ def core() -> Extension:
     if sanitizers:
         flags += ["-fno-omit-frame-pointer", "-O1"]
     return Extension(
-        "atp._core",
-        sources=["src/atp/_core.pyx"],
+        name,
+        sources=[f"src/{name.replace('.', '/')}.pyx"],
         depends=[
-            *glob("src/atp/core/*.pxi"),
-            *glob("src/atp/engine/*.pxd"),
-            *glob("src/atp/engine/*.h"),
+            path
+            for folder in ("engine", *folders)
+            for suffix in ("pxi", "pxd", "h")
+            for path in glob(f"src/atp/{folder}/*.{suffix}")
         ],
         include_dirs=["src", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
@@ -74,7 +76,11 @@ if not {"egg_info", "dist_info", "sdist", "clean"} & set(sys.argv):
     check_headers()
 setup(
     ext_modules=cythonize(
-        [core()],
+        [
+            native("atp._core", ("core",)),
+            native("atp.journal._native", ("journal", "journal/native")),
+        ],
+        nthreads=2,
         include_path=["src"],
         annotate=os.environ.get("ATP_ANNOTATE") == "1",
         compiler_directives={

@@ -29,8 +29,9 @@ KNOWS: Mapping[str, frozenset[str]] = {
         "client": "v1 vocabulary",
         "replay": "capfile client units v1 vocabulary",
         "__main__": "cli",
-        "server": "_core atp clock settings units v1 vocabulary",
-        "cli": "atp capfile client clock replay server settings units v1 vocabulary",
+        "journal": "_core engine units v1 vocabulary",
+        "server": "_core atp clock journal settings units v1 vocabulary",
+        "cli": "atp capfile client clock journal replay server settings units v1 vocabulary",
     }.items()
 }
 """Each room and the rooms that it may import from."""

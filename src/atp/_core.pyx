@@ -31,8 +31,8 @@ from atp.engine.change cimport COMMIT, EXTEND, RELEASE, ChangeAnswer, ChangeComm
 from atp.engine.check cimport Recount, recount
 from atp.engine.digest cimport Walk, digest, open_walk, rule_of
 from atp.engine.events cimport (
-    CAP_REMOVED, CAP_SET, CapFacts, EventFacts, clear_facts, promise_event, record_change,
-    write_cap,
+    CAP_REMOVED, CAP_SET, CapFacts, EventFacts, RecordHead, clear_facts, promise_event,
+    record_change, write_cap,
 )
 from atp.engine.housekeep cimport housekeep
 from atp.engine.judge cimport ReserveAnswer, ReserveCommand
@@ -75,10 +75,6 @@ include "core/bulk.pxi"
 @cython.final
 cdef class Engine:
     """The reservation engine; `_core.pyi` documents every method."""
-
-    cdef L.Engine* engine
-    cdef object caps_guard  # one change of caps at a time
-    cdef dict caps  # cap id: Cap, as it was set
 
     def __cinit__(
         self, *, int64_t sku_max=16_777_216, int64_t live_holds_max=16_777_216,

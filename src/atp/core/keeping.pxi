@@ -281,8 +281,7 @@ cdef int dump_counter(L.Engine* engine, L.Counter* counter, int64_t now, dict ca
 
 cdef object taken_events(L.Engine* engine):
     cdef bytes frames
-    cdef int64_t sequence
-    cdef uint64_t size
+    cdef RecordHead head
     cdef size_t at_byte = 0
     engine.tail.lock.take()
     try:
@@ -292,8 +291,8 @@ cdef object taken_events(L.Engine* engine):
         engine.tail.lock.give()
     events = []
     while at_byte < <size_t>len(frames):
-        memcpy(&sequence, <const char*>frames + at_byte, 8)
-        memcpy(&size, <const char*>frames + at_byte + 8, 8)
-        events.append((sequence, frames[at_byte + 16:at_byte + 16 + size]))
-        at_byte += 16 + size
+        memcpy(&head, <const char*>frames + at_byte, sizeof(head))
+        at_byte += sizeof(head)
+        events.append((head.sequence, frames[at_byte:at_byte + head.size]))
+        at_byte += head.size
     return events

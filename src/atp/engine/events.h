@@ -198,7 +198,16 @@ inline std::string write_cap(const CapFacts& facts) {
   return message;
 }
 
-constexpr std::size_t kFrame = sizeof(std::int64_t) + sizeof(std::uint64_t);
+// What stands before each event in the tail: the head of a journal record (docs/journal-format.md).
+// The checksum and `behind` are filled in by whoever writes the record.
+struct RecordHead {
+  std::uint64_t checksum;  // XXH3-64 of all that follows in the record
+  std::int64_t sequence;
+  std::uint32_t size;    // of the event, in bytes
+  std::uint32_t behind;  // how many changes before and with this one were not yet durable
+};
+static_assert(sizeof(RecordHead) == 24, "a record's head has no holes");
+constexpr std::size_t kFrame = sizeof(RecordHead);
 
 // Promises room for one event, before the point of no return; false when memory is short. The
 // promise is kept by `append`, or given back by `unpromise`.
@@ -235,9 +244,9 @@ inline std::int64_t append(Engine& engine, EventField kind, const EventFacts& fa
   const std::int64_t sequence = add(&engine.shared.sequence, 1);
   tail.promised -= most + kFrame;
   char* frame = tail.bytes + tail.used;
-  const std::uint64_t size = write_event(kind, facts, frame + kFrame, most);
-  std::memcpy(frame, &sequence, sizeof sequence);
-  std::memcpy(frame + sizeof sequence, &size, sizeof size);
+  const std::size_t size = write_event(kind, facts, frame + kFrame, most);
+  const RecordHead head{0, sequence, static_cast<std::uint32_t>(size), 0};
+  std::memcpy(frame, &head, sizeof head);
   tail.used += kFrame + size;
   tail.lock.give();
   return sequence;

@@ -1,7 +1,7 @@
 # What happened, for whoever remembers it: see events.h. A command promises the room for its event
 # before its point of no return; after it, record_change gives the change its sequence and cannot
 # fail.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 from libcpp cimport bool as cbool
 from libcpp.string cimport string
@@ -43,6 +43,12 @@ cdef extern from "atp/engine/events.h" namespace "atp" nogil:
         const char* message
         size_t message_size
         cbool counts_reset
+
+    struct RecordHead:
+        uint64_t checksum
+        int64_t sequence
+        uint32_t size
+        uint32_t behind
 
     enum EventField:
         RESERVED "atp::kReserved"

@@ -20,7 +20,7 @@ struct Settings {
   bool record_events;
 };
 
-// Where changes get their sequence and, if wanted, leave their event: [sequence][size][payload].
+// Where changes get their sequence and, if wanted, leave their event, each after a RecordHead.
 struct Tail {
   Lock lock;
   char* bytes = nullptr;

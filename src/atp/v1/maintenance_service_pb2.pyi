@@ -1,5 +1,6 @@
 import datetime
 
+from atp.v1 import event_pb2 as _event_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -10,12 +11,122 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class TakeSnapshotRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class TakeSnapshotResponse(_message.Message):
+    __slots__ = ("snapshot",)
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    snapshot: Snapshot
+    def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("name", "sequence", "create_time", "size_bytes", "duration", "longest_stall")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_STALL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    sequence: int
+    create_time: _timestamp_pb2.Timestamp
+    size_bytes: int
+    duration: _duration_pb2.Duration
+    longest_stall: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., sequence: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., size_bytes: _Optional[int] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., longest_stall: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("from_sequence",)
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    def __init__(self, from_sequence: _Optional[int] = ...) -> None: ...
+
+class WatchResponse(_message.Message):
+    __slots__ = ("events", "resume_sequence")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[WatchedEvent]
+    resume_sequence: int
+    def __init__(self, events: _Optional[_Iterable[_Union[WatchedEvent, _Mapping]]] = ..., resume_sequence: _Optional[int] = ...) -> None: ...
+
+class WatchedEvent(_message.Message):
+    __slots__ = ("sequence", "event")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    event: _event_pb2.Event
+    def __init__(self, sequence: _Optional[int] = ..., event: _Optional[_Union[_event_pb2.Event, _Mapping]] = ...) -> None: ...
+
+class JournalStatus(_message.Message):
+    __slots__ = ("directory", "durability", "durable_sequence", "waiting_record_count", "waiting_bytes", "sync_p50", "sync_p99", "sync_most", "sync_count", "segment_count", "journal_bytes", "first_sequence", "free_bytes", "refusing_reason", "last_snapshot", "snapshot_error", "last_recovery", "watch_count")
+    DIRECTORY_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WAITING_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SYNC_P50_FIELD_NUMBER: _ClassVar[int]
+    SYNC_P99_FIELD_NUMBER: _ClassVar[int]
+    SYNC_MOST_FIELD_NUMBER: _ClassVar[int]
+    SYNC_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    JOURNAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REFUSING_REASON_FIELD_NUMBER: _ClassVar[int]
+    LAST_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_ERROR_FIELD_NUMBER: _ClassVar[int]
+    LAST_RECOVERY_FIELD_NUMBER: _ClassVar[int]
+    WATCH_COUNT_FIELD_NUMBER: _ClassVar[int]
+    directory: str
+    durability: str
+    durable_sequence: int
+    waiting_record_count: int
+    waiting_bytes: int
+    sync_p50: _duration_pb2.Duration
+    sync_p99: _duration_pb2.Duration
+    sync_most: _duration_pb2.Duration
+    sync_count: int
+    segment_count: int
+    journal_bytes: int
+    first_sequence: int
+    free_bytes: int
+    refusing_reason: str
+    last_snapshot: Snapshot
+    snapshot_error: str
+    last_recovery: Recovery
+    watch_count: int
+    def __init__(self, directory: _Optional[str] = ..., durability: _Optional[str] = ..., durable_sequence: _Optional[int] = ..., waiting_record_count: _Optional[int] = ..., waiting_bytes: _Optional[int] = ..., sync_p50: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sync_p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sync_most: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sync_count: _Optional[int] = ..., segment_count: _Optional[int] = ..., journal_bytes: _Optional[int] = ..., first_sequence: _Optional[int] = ..., free_bytes: _Optional[int] = ..., refusing_reason: _Optional[str] = ..., last_snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., snapshot_error: _Optional[str] = ..., last_recovery: _Optional[_Union[Recovery, _Mapping]] = ..., watch_count: _Optional[int] = ...) -> None: ...
+
+class Recovery(_message.Message):
+    __slots__ = ("snapshot", "damaged_snapshots", "replayed_record_count", "expired_count", "torn_bytes", "torn_copy", "duration", "digest", "sequence")
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TORN_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TORN_COPY_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    snapshot: str
+    damaged_snapshots: _containers.RepeatedScalarFieldContainer[str]
+    replayed_record_count: int
+    expired_count: int
+    torn_bytes: int
+    torn_copy: str
+    duration: _duration_pb2.Duration
+    digest: str
+    sequence: int
+    def __init__(self, snapshot: _Optional[str] = ..., damaged_snapshots: _Optional[_Iterable[str]] = ..., replayed_record_count: _Optional[int] = ..., expired_count: _Optional[int] = ..., torn_bytes: _Optional[int] = ..., torn_copy: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., digest: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "sequence", "sku_count", "live_hold_count", "ended_reservation_count", "receipt_count", "cap_counter_count", "cap_count", "engine_bytes", "outcome_counts", "limits", "settings", "clock_drift")
+    __slots__ = ("version", "start_time", "sequence", "sku_count", "live_hold_count", "ended_reservation_count", "receipt_count", "cap_counter_count", "cap_count", "engine_bytes", "outcome_counts", "limits", "settings", "clock_drift", "journal")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +141,7 @@ class GetStatusResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     CLOCK_DRIFT_FIELD_NUMBER: _ClassVar[int]
+    JOURNAL_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     sequence: int
@@ -44,7 +156,8 @@ class GetStatusResponse(_message.Message):
     limits: _containers.RepeatedCompositeFieldContainer[Limit]
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     clock_drift: _duration_pb2.Duration
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sequence: _Optional[int] = ..., sku_count: _Optional[int] = ..., live_hold_count: _Optional[int] = ..., ended_reservation_count: _Optional[int] = ..., receipt_count: _Optional[int] = ..., cap_counter_count: _Optional[int] = ..., cap_count: _Optional[int] = ..., engine_bytes: _Optional[int] = ..., outcome_counts: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., clock_drift: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    journal: JournalStatus
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sequence: _Optional[int] = ..., sku_count: _Optional[int] = ..., live_hold_count: _Optional[int] = ..., ended_reservation_count: _Optional[int] = ..., receipt_count: _Optional[int] = ..., cap_counter_count: _Optional[int] = ..., cap_count: _Optional[int] = ..., engine_bytes: _Optional[int] = ..., outcome_counts: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., clock_drift: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., journal: _Optional[_Union[JournalStatus, _Mapping]] = ...) -> None: ...
 
 class OutcomeCount(_message.Message):
     __slots__ = ("method", "outcome", "call_count")

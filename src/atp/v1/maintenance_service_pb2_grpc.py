@@ -45,6 +45,16 @@ class MaintenanceServiceStub:
                 request_serializer=atp_dot_v1_dot_maintenance__service__pb2.CheckInvariantsRequest.SerializeToString,
                 response_deserializer=atp_dot_v1_dot_maintenance__service__pb2.CheckInvariantsResponse.FromString,
                 _registered_method=True)
+        self.TakeSnapshot = channel.unary_unary(
+                '/atp.v1.MaintenanceService/TakeSnapshot',
+                request_serializer=atp_dot_v1_dot_maintenance__service__pb2.TakeSnapshotRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_maintenance__service__pb2.TakeSnapshotResponse.FromString,
+                _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/atp.v1.MaintenanceService/Watch',
+                request_serializer=atp_dot_v1_dot_maintenance__service__pb2.WatchRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_maintenance__service__pb2.WatchResponse.FromString,
+                _registered_method=True)
 
 
 class MaintenanceServiceServicer:
@@ -68,6 +78,26 @@ class MaintenanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeSnapshot(self, request, context):
+        """Writes a snapshot now and answers when it is in place. One at a time: a call meanwhile waits for
+        the next one.
+        Errors: UNAVAILABLE (the disk is full, or it could not be written).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """Streams every change from a position on, in order and without gaps: those of the past from the
+        journal's segments, then each as soon as it is durable. Ends only with an error, which says where
+        to resume: OUT_OF_RANGE when the segments with that position are gone (WATCH_POSITION_GONE with
+        first_sequence) or lie in the future, RESOURCE_EXHAUSTED when the reader took nothing for too
+        long or too many watch (WATCH_TOO_SLOW with resume_sequence), UNAVAILABLE when the server stops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MaintenanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +110,16 @@ def add_MaintenanceServiceServicer_to_server(servicer, server):
                     servicer.CheckInvariants,
                     request_deserializer=atp_dot_v1_dot_maintenance__service__pb2.CheckInvariantsRequest.FromString,
                     response_serializer=atp_dot_v1_dot_maintenance__service__pb2.CheckInvariantsResponse.SerializeToString,
+            ),
+            'TakeSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeSnapshot,
+                    request_deserializer=atp_dot_v1_dot_maintenance__service__pb2.TakeSnapshotRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_maintenance__service__pb2.TakeSnapshotResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=atp_dot_v1_dot_maintenance__service__pb2.WatchRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_maintenance__service__pb2.WatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +177,60 @@ class MaintenanceService:
             '/atp.v1.MaintenanceService/CheckInvariants',
             atp_dot_v1_dot_maintenance__service__pb2.CheckInvariantsRequest.SerializeToString,
             atp_dot_v1_dot_maintenance__service__pb2.CheckInvariantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atp.v1.MaintenanceService/TakeSnapshot',
+            atp_dot_v1_dot_maintenance__service__pb2.TakeSnapshotRequest.SerializeToString,
+            atp_dot_v1_dot_maintenance__service__pb2.TakeSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/atp.v1.MaintenanceService/Watch',
+            atp_dot_v1_dot_maintenance__service__pb2.WatchRequest.SerializeToString,
+            atp_dot_v1_dot_maintenance__service__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

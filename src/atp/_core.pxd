@@ -1,0 +1,9 @@
+# What other compiled units may know of `Engine`: where the native engine is. They keep the Python
+# object alive as long as they use it.
+from atp.engine.layout cimport Engine as NativeEngine
+
+
+cdef class Engine:
+    cdef NativeEngine* engine
+    cdef object caps_guard  # one change of caps at a time
+    cdef dict caps  # cap id: Cap, as it was set

@@ -1,0 +1,1 @@
+# Cimport-only modules of the journal; record.h and writer.h say how.

@@ -1,0 +1,1 @@
+"""Typed face of the journal's compiled unit."""
