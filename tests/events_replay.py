@@ -164,6 +164,9 @@ class Replayer:
     def apply_extended(self, change: Any) -> None:
         entry = self.entries[change.reservation_key.hex()]
         entry.expire_time_ns, entry.sequence = change.expire_time_ns, self.sequence
+        for sku, units in entry.lines.items():
+            if units.held:
+                self.stock[sku].changed(self.sequence, self.time_ns)
 
     def apply_stock_changed(self, change: Any) -> None:
         counters = self.stock.setdefault(change.sku, Counters())

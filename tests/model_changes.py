@@ -154,6 +154,9 @@ class Changes(State):
         # Point of no return.
         sequence = self.next_sequence()
         hold.expire_time_ns, hold.sequence = end_ns, sequence
+        for sku, line in hold.lines.items():
+            if line.held:
+                self.skus[sku].sequence = sequence  # its units come back at another time
         self.remember(request_id, content, sequence)
         return done(hold, sequence, repeated=False, latest=latest)
 

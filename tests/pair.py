@@ -66,7 +66,19 @@ class Pair:
         expected = attempt(getattr(self.model, name), words, keywords)
         same = comparable(seen) == comparable(expected)
         assert same, f"{name}{words} {keywords}\n  native:    {seen!r}\n  reference: {expected!r}"
+        if hasattr(seen, "reveals"):
+            assert self.seen_at_least(seen) <= seen.reveals <= self.model.sequence, seen
         return seen
+
+    def seen_at_least(self, answer: Any) -> int:
+        """The newest change that the reference engine knows this answer to let see."""
+        seen = [answer.sequence]
+        for part in ("reservation", "stock"):
+            if getattr(answer, part, None) is not None:
+                seen.append(getattr(answer, part).sequence)
+        for refusal in getattr(answer, "cap_refusals", ()):
+            seen.append(self.model.caps[refusal.cap_id].sequence)
+        return max(seen)
 
     def change_cap(self, name: str, subject: Any, etag: str, *, now_ns: int) -> Any:
         """Set or remove a cap; the etag `present` stands for that of each engine."""
@@ -114,6 +126,8 @@ def comparable(answer: Any) -> Any:
     if isinstance(answer, Exception):
         named = getattr(answer, "field", getattr(answer, "limit_name", ""))
         return type(answer), named
+    if hasattr(answer, "reveals"):
+        return answer._replace(reveals=0)
     if type(answer) in (list, tuple):
         return [comparable(part) for part in answer]
     return answer

@@ -130,6 +130,11 @@ class Engine:
         'reservations' {reservation_id: Reservation}, 'receipts' {request key hex: sequence},
         'cap_counts' {(cap_id, subject, sku): units in force}, zero counts left out."""
 
+    def set_gate(self, level: int) -> None:
+        """Say what the journal has room for: 0 every change, 1 only what ends a hold, 2 none, 3
+        none because too much waits to be written. What is refused meets the limit journal_space
+        (at 3: journal_backlog); expiries, repeats and reads pass. Raises ValueError."""
+
     def take_events(self) -> list[tuple[int, bytes]]:
         """Take the events recorded since the last call, in order: (sequence, atp.v1.Event bytes).
         Empty unless the engine was made with record_events."""

@@ -3,8 +3,9 @@
 #   arena, locks, expiry            memory, order of locks, when holds are due
 #   stock, records, caps, counters  what it keeps
 #   ending, sweep, housekeep        giving units back, by request and by the clock; clearing up
-#   basket, judge, reserve          where a reserve is decided
+#   basket, asked, replacing, judge, reserve   where a reserve is decided
 #   change, supply                  commit, release, extend; stock from outside
+#   gate                            what may change while the journal is short of room
 #   ahead                           fetching into the cache what a batch will need
 #   events                          what happened, for whoever remembers it
 #   read, check, digest             copies, recounts, a hash of the whole
@@ -25,6 +26,7 @@ from atp.engine.ahead cimport (
     LINES_AHEAD, fetch_blocks_for_change, fetch_blocks_for_reserve, fetch_for_change,
     fetch_for_reserve,
 )
+from atp.engine.asked cimport ReserveAnswer, ReserveCommand
 from atp.engine.basket cimport LineTable, add_up
 from atp.engine.caps cimport CapRefusal, move_window
 from atp.engine.change cimport COMMIT, EXTEND, RELEASE, ChangeAnswer, ChangeCommand, change
@@ -34,8 +36,8 @@ from atp.engine.events cimport (
     CAP_REMOVED, CAP_SET, CapFacts, EventFacts, RecordHead, clear_facts, promise_event,
     record_change, write_cap,
 )
+from atp.engine.gate cimport GATE_BEHIND, GATE_OPEN, in_the_way
 from atp.engine.housekeep cimport housekeep
-from atp.engine.judge cimport ReserveAnswer, ReserveCommand
 from atp.engine.locks cimport lock, mask_of_hash, unlock
 from atp.engine.native cimport Key, hash64, hash128, load, raise_to, store
 from atp.engine.read cimport (
@@ -234,6 +236,11 @@ cdef class Engine:
 
     def dump(self, *, now_ns):
         return dump_all(self.engine, time_of(now_ns, "now_ns"))
+
+    def set_gate(self, int level):
+        if not GATE_OPEN <= level <= GATE_BEHIND:
+            raise ValueError(f"no level of the gate: {level}")
+        store(&self.engine.gate, level)
 
     def take_events(self):
         return taken_events(self.engine)

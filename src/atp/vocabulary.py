@@ -149,7 +149,11 @@ class CapRefusal(NamedTuple):
 
 
 class ReserveReply(NamedTuple):
-    """The engine's answer to a reserve."""
+    """The engine's answer to a reserve.
+
+    `reveals`, here and in the other replies, is the sequence of the newest change that the answer
+    tells of or lets see: it is true for good once that change is durable.
+    """
 
     outcome: ReserveOutcome
     reservation: Reservation | None
@@ -158,6 +162,7 @@ class ReserveReply(NamedTuple):
     line_results: tuple[LineResult, ...]
     cap_refusals: tuple[CapRefusal, ...]
     limit_name: str
+    reveals: int = 0
 
 
 class ChangeReply(NamedTuple):
@@ -174,6 +179,7 @@ class ChangeReply(NamedTuple):
     line_index: int
     latest_expire_time_ns: int | None
     limit_name: str = ""
+    reveals: int = 0
 
 
 class Stock(NamedTuple):
@@ -198,6 +204,7 @@ class StockReply(NamedTuple):
     sequence: int
     repeated: bool
     limit_name: str = ""
+    reveals: int = 0
 
 
 class CapOverride(NamedTuple):

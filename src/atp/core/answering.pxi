@@ -57,7 +57,7 @@ cdef object reserve_reply(
             cap_refusal(scratch, &answer.refusals[i]) for i in range(answer.refusal_count)])
     return words.ReserveReply(
         _RESERVE_OUTCOMES[answer.outcome], reservation_of(view), answer.sequence,
-        bool(answer.repeated), line_results, refusals, _LIMIT_NAMES[answer.limit])
+        bool(answer.repeated), line_results, refusals, _LIMIT_NAMES[answer.limit], answer.reveals)
 
 
 cdef object line_result(const JudgedLine* line):
@@ -120,7 +120,7 @@ cdef object change_hold(
         return words.ChangeReply(
             _CHANGE_OUTCOMES[answer.outcome], reservation_of(&view), answer.sequence,
             bool(answer.repeated), answer.line_index, latest,
-            "memory" if answer.outcome == CHANGE_LIMIT_REACHED else "")
+            _LIMIT_NAMES[answer.limit], answer.reveals)
     finally:
         close_scratch(&scratch)
         close_view(&view)
@@ -141,7 +141,7 @@ cdef object supply_reply(L.Engine* engine, SupplyCommand* command, str sku):
         supply(engine, command, &answer, &view)
     return words.StockReply(
         _STOCK_OUTCOMES[answer.outcome], stock_of(sku, &view), answer.sequence,
-        bool(answer.repeated), _LIMIT_NAMES[answer.limit])
+        bool(answer.repeated), _LIMIT_NAMES[answer.limit], answer.reveals)
 
 
 cdef void read_reservation(

@@ -231,12 +231,16 @@ cdef int64_t swap_table(
     L.Engine* engine, L.CapTable* table, const L.CapPlan* plan, const EventFacts* facts,
     bint setting, Py_ssize_t number, bint anew, int64_t now
 ) noexcept nogil:
-    # Returns the sequence, or 0 when memory is short. `number` is of the rule that is new.
-    cdef int64_t sequence = 0
+    # Returns the sequence, or less than 0 when a limit is in the way: minus its number. `number` is
+    # of the rule that is new.
+    cdef int64_t sequence
     cdef int64_t time = enter(engine, now, EVERY_SHARD)
     cdef EventFacts stamped = facts[0]
     stamped.time = time
-    if promise_event(engine, &stamped):
+    sequence = -in_the_way(engine, False)
+    if sequence == 0 and not promise_event(engine, &stamped):
+        sequence = -LIMIT_MEMORY
+    if sequence == 0:
         sequence = record_change(engine, CAP_SET if setting else CAP_REMOVED, &stamped)
         if setting:
             table.rules[number].set_sequence = sequence
@@ -247,6 +251,12 @@ cdef int64_t swap_table(
         install_plan(engine, plan)
     unlock(engine, EVERY_SHARD)
     return sequence
+
+
+cdef object unchanged_caps(int limit):
+    if limit == LIMIT_MEMORY:
+        return MemoryError("no memory to change the caps")
+    return words.LimitReached(_LIMIT_NAMES[limit])
 
 
 cdef object install_cap(L.Engine* engine, dict caps, cap, int64_t now, str etag):
@@ -293,8 +303,8 @@ cdef object install_cap(L.Engine* engine, dict caps, cap, int64_t now, str etag)
     facts.counts_reset = anew
     with nogil:
         sequence = swap_table(engine, &table, &plan, &facts, True, number, anew, now)
-    if not sequence:
-        raise MemoryError("no memory to change the caps")
+    if sequence < 0:
+        raise unchanged_caps(<int>-sequence)
     caps[cap.cap_id] = cap
     return cap_status(engine, caps, number), sequence
 
@@ -321,7 +331,7 @@ cdef int64_t uninstall_cap(
     facts.message_size = name.size()
     with nogil:
         sequence = swap_table(engine, &table, &plan, &facts, False, 0, False, now)
-    if not sequence:
-        raise MemoryError("no memory to change the caps")
+    if sequence < 0:
+        raise unchanged_caps(<int>-sequence)
     del caps[cap_id]
     return sequence

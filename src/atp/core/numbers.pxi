@@ -42,6 +42,8 @@ _LIMIT_NAMES = {
     LIMIT_CAP_COUNTERS: "cap_counters_max",
     LIMIT_MEMORY: "memory",
     LIMIT_SKUS: "sku_max",
+    LIMIT_JOURNAL_SPACE: "journal_space",
+    LIMIT_JOURNAL_BACKLOG: "journal_backlog",
 }
 
 # The engine's numbers by the names of vocabulary.py; a test holds them against it.

@@ -3,7 +3,7 @@
 # never an answer.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from atp.engine.judge cimport ReserveCommand
+from atp.engine.asked cimport ReserveCommand
 from atp.engine.layout cimport Engine, Shard, counter_hash
 from atp.engine.native cimport Key, hash128, hash64, load, prefetch_to_write
 from atp.engine.records cimport Caller

@@ -11,6 +11,7 @@ from atp.engine.events cimport (
     record_change, records,
 )
 from atp.engine.expiry cimport relink_line, unlink_line
+from atp.engine.gate cimport in_the_way
 from atp.engine.layout cimport (
     Engine, Line, Record, Ref, Shard, Sku, held_of, kind_of, lines_of, name_of, record_at, ref_of,
     sku_at,
@@ -25,7 +26,7 @@ from atp.engine.records cimport (
     mark_ended,
 )
 from atp.engine.scratch cimport LineAsk, Scratch, room_for_lines
-from atp.engine.stock cimport sell_units
+from atp.engine.stock cimport note_new_end, sell_units
 from atp.engine.sweep cimport enter
 from atp.engine.words cimport *
 
@@ -49,10 +50,12 @@ cdef struct ChangeCommand:
 
 cdef struct ChangeAnswer:
     int64_t sequence
+    int64_t reveals  # the newest change that the answer tells of or lets see
     int64_t latest_expire_time  # for an extension of a reservation that is known, else 0
     int64_t line_index  # -1: the outcome is not about a line
     uint8_t outcome  # 0: malformed, a SKU is named twice; line_index says where
     uint8_t repeated
+    uint8_t limit  # in the way, for CHANGE_LIMIT_REACHED
 
 cdef struct Turn:
     Engine* engine
@@ -124,6 +127,7 @@ cdef inline bint answer_known_id(Turn* turn) noexcept nogil:
     if not ref:
         return False
     known = record_at(engine, ref)
+    turn.answer.reveals = known.last_sequence
     if kind_of(known) == turn.command.kind and known.fingerprint == turn.fingerprint:
         turn.answer.outcome = CHANGE_DONE
         turn.answer.repeated = True
@@ -290,6 +294,7 @@ cdef inline void extend_lines(Turn* turn, int64_t sequence) noexcept nogil:
     for i in range(record.line_count):
         if held_of(&own[i]):
             relink_line(engine, &own[i], ref_of(shard, &own[i]), turn.expire_time)
+            note_new_end(sku_at(engine, own[i].sku), sequence)
 
 
 cdef inline void decide_change(Turn* turn, EventLine* event_lines) noexcept nogil:
@@ -302,7 +307,10 @@ cdef inline void decide_change(Turn* turn, EventLine* event_lines) noexcept nogi
     turn.expire_time = 0
     if command.kind == EXTEND and answer_bad_expiry(turn):
         return
-    if not take_memory_for_change(turn, &facts, event_lines):
+    turn.answer.limit = <uint8_t>in_the_way(turn.engine, command.kind != EXTEND)
+    if turn.answer.limit == LIMIT_NONE and not take_memory_for_change(turn, &facts, event_lines):
+        turn.answer.limit = LIMIT_MEMORY
+    if turn.answer.limit != LIMIT_NONE:
         turn.answer.outcome = CHANGE_LIMIT_REACHED
         return
     # 7. Cannot fail from here.
@@ -333,6 +341,8 @@ cdef inline void change(
     cdef uint32_t bad_line = 0
     answer.outcome = 0
     answer.sequence = 0
+    answer.reveals = 0
+    answer.limit = LIMIT_NONE
     answer.repeated = False
     answer.line_index = -1
     answer.latest_expire_time = 0
@@ -345,6 +355,7 @@ cdef inline void change(
         if event_lines == NULL or not room_for_lines(scratch, command.line_count):
             free(event_lines)
             answer.outcome = CHANGE_LIMIT_REACHED
+            answer.limit = LIMIT_MEMORY
             return
         if (not add_up(scratch, &turn.table, command.lines, command.line_count, &content, &bad_line)
                 or scratch.line_count < command.line_count):
@@ -358,8 +369,10 @@ cdef inline void change(
     decide_change(&turn, event_lines)
     if command.kind == EXTEND and turn.record != NULL and answer.latest_expire_time == 0:
         answer.latest_expire_time = turn.record.create_time + engine.settings.longest_life
-    if view != NULL and turn.record != NULL and not is_receipt(turn.record):
-        view_record(engine, turn.record, view)
+    if turn.record != NULL and not is_receipt(turn.record):
+        answer.reveals = max(answer.reveals, turn.record.last_sequence)
+        if view != NULL:
+            view_record(engine, turn.record, view)
     forget_old(engine, engine.shard(command.key.low >> 58), turn.now, 1)
     unlock(engine, turn.mask)
     free(event_lines)

@@ -215,6 +215,7 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
         Settings settings
         CapTable caps
         uint32_t next_cap_uid
+        int64_t gate
         int64_t time
         int64_t housekept
         Tail tail

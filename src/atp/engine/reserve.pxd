@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+from atp.engine.asked cimport Case, ReserveAnswer, ReserveCommand, fingerprint_of
 from atp.engine.basket cimport add_up
 from atp.engine.counters cimport drop_empty, make_counters, raise_counters
 from atp.engine.ending cimport give_back_all
@@ -10,11 +11,9 @@ from atp.engine.events cimport (
     EventFacts, EventLine, RESERVED, clear_facts, promise_event, record_change,
 )
 from atp.engine.expiry cimport link_line, make_room_for_line
+from atp.engine.gate cimport in_the_way
 from atp.engine.housekeep cimport make_places
-from atp.engine.judge cimport (
-    Case, ReserveAnswer, ReserveCommand, answer_repeat, fingerprint_of, judge_frame, judge_lines,
-    lock_all,
-)
+from atp.engine.judge cimport answer_repeat, judge_frame, judge_lines, lock_all
 from atp.engine.layout cimport (
     Engine, Line, Record, Ref, lines_of, record_at, ref_of, set_kind, shard_of,
 )
@@ -112,8 +111,10 @@ cdef inline int take_memory(Case* case, Grant* grant) noexcept nogil:
 cdef inline int take_place(Case* case, Grant* grant) noexcept nogil:
     # 5. Tables. Returns the limit in the way, or 0 with everything taken.
     cdef Engine* engine = case.engine
-    cdef int limit
+    cdef int limit = in_the_way(engine, False)
     cdef bint new = not case.command.has_replaces  # a replacement needs no further place
+    if limit != LIMIT_NONE:
+        return limit
     if new and not take_live_place(engine, case.shard):
         return LIMIT_LIVE_HOLDS
     limit = take_memory(case, grant)
@@ -169,6 +170,7 @@ cdef inline void grant_hold(Case* case, Grant* grant) noexcept nogil:
                       sequence)
     fill_record(case, grant, sequence)
     case.answer.sequence = sequence
+    case.answer.reveals = sequence
     if grant.event_lines != grant.own_event_lines:
         free(grant.event_lines)
 
@@ -211,6 +213,7 @@ cdef inline void reserve(
     cdef Case case
     cdef uint64_t content
     answer.sequence = 0
+    answer.reveals = 0
     answer.outcome = 0
     answer.repeated = False
     answer.limit = LIMIT_NONE

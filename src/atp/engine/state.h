@@ -39,6 +39,7 @@ struct Engine {
 
   // What every command reads and few change.
   alignas(64) CapPlan plan;
+  std::int64_t gate = 0;  // what the journal has room for: see gate.pxd
   std::int64_t time = 0;
   std::int64_t housekept = -(std::int64_t{1} << 62);  // see housekeep.pxd
 

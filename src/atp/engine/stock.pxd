@@ -66,6 +66,11 @@ cdef inline void sell_units(Sku* sku, int64_t quantity, int64_t sequence) noexce
     check_laws(sku)
 
 
+cdef inline void note_new_end(Sku* sku, int64_t sequence) noexcept nogil:
+    # When held units may come back is part of what is told about a SKU.
+    sku.last_sequence = sequence
+
+
 cdef inline void change_on_hand(
     Sku* sku, int64_t received, int64_t adjusted, int64_t sequence
 ) noexcept nogil:

@@ -6,6 +6,7 @@ from libcpp cimport bool as cbool
 from atp.engine.events cimport (
     EventFacts, STOCK_CHANGED, clear_facts, promise_event, record_change, unpromise_event,
 )
+from atp.engine.gate cimport in_the_way
 from atp.engine.layout cimport Engine, Record, Ref, Sku, kind_of, record_at, sku_at
 from atp.engine.limits cimport STOCK_MAX
 from atp.engine.locks cimport mask_of_hash, unlock
@@ -30,6 +31,7 @@ cdef struct SupplyCommand:
 
 cdef struct SupplyAnswer:
     int64_t sequence
+    int64_t reveals  # the newest change that the answer tells of or lets see
     uint8_t outcome
     uint8_t repeated
     uint8_t limit
@@ -77,6 +79,7 @@ cdef inline bint answer_known(
     if not ref:
         return False
     known = record_at(engine, ref)
+    answer.reveals = known.last_sequence
     if kind_of(known) == RECEIPT_ADJUST and known.fingerprint == fingerprint:
         answer_unchanged(answer, known.grant_sequence)
     else:
@@ -160,6 +163,12 @@ cdef inline void decide_supply(
             return
     elif not may_create(engine, command, answer):
         return
+    answer.limit = <uint8_t>in_the_way(engine, False)
+    if answer.limit != LIMIT_NONE:
+        answer.outcome = STOCK_LIMIT_REACHED
+        if new:
+            add(&engine.shared.skus, -1)
+        return
     clear_facts(&facts, now)
     facts.receipt_fingerprint = fingerprint
     if not take_memory_for_supply(engine, command, key, &facts, &receipt, answer):
@@ -198,6 +207,7 @@ cdef inline void supply(
     key.high = 0
     key.low = 0
     answer.sequence = 0
+    answer.reveals = 0
     answer.outcome = 0
     answer.repeated = False
     answer.limit = LIMIT_NONE
@@ -207,4 +217,6 @@ cdef inline void supply(
         mask |= mask_of_hash(key.low)
     now = enter(engine, command.now, mask)
     decide_supply(engine, command, hash, &key, now, answer, view)
+    if view.known:
+        answer.reveals = max(answer.reveals, view.last_sequence)
     unlock(engine, mask)

@@ -79,8 +79,8 @@ class MaintenanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TakeSnapshot(self, request, context):
-        """Writes a snapshot now and answers when it is in place. One at a time: a call meanwhile waits for
-        the next one.
+        """Writes a snapshot now and answers when it is in place. One at a time: a call meanwhile waits
+        for the next one.
         Errors: UNAVAILABLE (the disk is full, or it could not be written).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -89,10 +89,11 @@ class MaintenanceServiceServicer:
 
     def Watch(self, request, context):
         """Streams every change from a position on, in order and without gaps: those of the past from the
-        journal's segments, then each as soon as it is durable. Ends only with an error, which says where
-        to resume: OUT_OF_RANGE when the segments with that position are gone (WATCH_POSITION_GONE with
-        first_sequence) or lie in the future, RESOURCE_EXHAUSTED when the reader took nothing for too
-        long or too many watch (WATCH_TOO_SLOW with resume_sequence), UNAVAILABLE when the server stops.
+        journal's segments, then each as soon as it is durable. Ends only with an error, which says
+        where to resume: OUT_OF_RANGE when the segments with that position are gone
+        (WATCH_POSITION_GONE with first_sequence) or it lies in the future, RESOURCE_EXHAUSTED when the
+        reader took nothing for too long or too many watch (WATCH_TOO_SLOW with resume_sequence),
+        UNAVAILABLE when the server stops.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
