@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -32,14 +32,18 @@ HEALTH_PREFIX = "/grpc.health."
 def add_servicer(server: grpc.aio.Server, service: ServiceDescriptor, servicer: object) -> None:
     """Serves every RPC of a service by the servicer's method of that name.
 
-    A method takes the request and returns the response or an awaitable of it; status.py says how
-    what it raises is told.
+    A method takes the request and returns the response or an awaitable of it, or, for an RPC that
+    streams, an asynchronous iterator of responses; status.py says how what it raises is told.
     """
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-        method.name: grpc.unary_unary_rpc_method_handler(
-            _call(method, getattr(servicer, method.name))
+        method.name: grpc.unary_stream_rpc_method_handler(_stream(method, judge))
+        if method.server_streaming
+        else grpc.unary_unary_rpc_method_handler(_call(method, judge))
+        for method, judge in (
+            (method, getattr(servicer, method.name))
+            for method in service.methods
+            if hasattr(servicer, method.name)
         )
-        for method in service.methods
     }
     server.add_registered_method_handlers(service.full_name, handlers)
 
@@ -49,7 +53,6 @@ def _call(
 ) -> Callable[[bytes, Context], Awaitable[bytes]]:
     """One RPC: the raw request in, the raw response out."""
     assert not method.client_streaming
-    assert not method.server_streaming
     request_class = message_factory.GetMessageClass(method.input_type)
     is_async = inspect.iscoroutinefunction(judge)
 
@@ -60,6 +63,26 @@ def _call(
             response = await judge(request) if is_async else judge(request)
             answer: bytes = response.SerializeToString()
             return answer
+        except Exception as error:
+            await _tell(error, request, method.full_name, context)
+
+    return call
+
+
+def _stream(
+    method: MethodDescriptor, answers: Callable[[Any], AsyncIterator[Any]]
+) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
+    """One RPC that streams: the raw request in, raw responses out."""
+    assert not method.client_streaming
+    request_class = message_factory.GetMessageClass(method.input_type)
+
+    async def call(raw: bytes, context: Context) -> AsyncIterator[bytes]:
+        request = None
+        try:
+            request = _read(request_class, raw)
+            async for answer in answers(request):
+                # Who has packed its answers natively gives them as they go out.
+                yield answer if isinstance(answer, bytes) else answer.SerializeToString()
         except Exception as error:
             await _tell(error, request, method.full_name, context)
 
