@@ -33,8 +33,8 @@ from atp.engine.change cimport COMMIT, EXTEND, RELEASE, ChangeAnswer, ChangeComm
 from atp.engine.check cimport Recount, recount
 from atp.engine.digest cimport Walk, digest, open_walk, rule_of
 from atp.engine.events cimport (
-    CAP_REMOVED, CAP_SET, CapFacts, EventFacts, RecordHead, clear_facts, promise_event,
-    record_change, write_cap,
+    CAP_REMOVED, CAP_SET, CapFacts, EventFacts, RecordHead, Taken, clear_facts, count_written,
+    promise_event, record_change, return_taken, take_tail, write_cap,
 )
 from atp.engine.gate cimport GATE_BEHIND, GATE_OPEN, in_the_way
 from atp.engine.housekeep cimport housekeep

@@ -238,7 +238,7 @@ cdef int64_t swap_table(
     cdef EventFacts stamped = facts[0]
     stamped.time = time
     sequence = -in_the_way(engine, False)
-    if sequence == 0 and not promise_event(engine, &stamped):
+    if sequence == 0 and not promise_event(engine):
         sequence = -LIMIT_MEMORY
     if sequence == 0:
         sequence = record_change(engine, CAP_SET if setting else CAP_REMOVED, &stamped)

@@ -283,12 +283,17 @@ cdef object taken_events(L.Engine* engine):
     cdef bytes frames
     cdef RecordHead head
     cdef size_t at_byte = 0
-    engine.tail.lock.take()
+    cdef Taken all
+    if engine.tail.has_writer:
+        raise RuntimeError("a writer takes this engine's events")
+    all = take_tail(engine[0])  # with the GIL held until they are back: one at a time
+    if all.size == 0:
+        return []
     try:
-        frames = engine.tail.bytes[:engine.tail.used] if engine.tail.used else b""
-        engine.tail.used = 0
+        frames = all.bytes[:all.size]
     finally:
-        engine.tail.lock.give()
+        count_written(engine[0], all.size)
+        return_taken(engine[0], all)
     events = []
     while at_byte < <size_t>len(frames):
         memcpy(&head, <const char*>frames + at_byte, sizeof(head))

@@ -248,7 +248,7 @@ cdef inline bint take_memory_for_change(
             lines[i].quantity = command.lines[i].quantity
         facts.lines = lines
         facts.line_count = command.line_count
-    if not promise_event(turn.engine, facts):
+    if not promise_event(turn.engine):
         if turn.receipt:
             drop_record(turn.engine, turn.engine.shard(turn.request_key.low >> 58), turn.receipt)
         return False

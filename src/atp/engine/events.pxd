@@ -44,12 +44,6 @@ cdef extern from "atp/engine/events.h" namespace "atp" nogil:
         size_t message_size
         cbool counts_reset
 
-    struct RecordHead:
-        uint64_t checksum
-        int64_t sequence
-        uint32_t size
-        uint32_t behind
-
     enum EventField:
         RESERVED "atp::kReserved"
         COMMITTED "atp::kCommitted"
@@ -76,9 +70,25 @@ cdef extern from "atp/engine/events.h" namespace "atp" nogil:
 
     string write_cap(const CapFacts& facts) except +
     size_t event_bytes_most(const EventFacts& facts) noexcept
-    bint promise(Tail& tail, size_t most) noexcept
-    void unpromise(Tail& tail, size_t most) noexcept
+
+cdef extern from "atp/engine/tail.h" namespace "atp" nogil:
+    struct RecordHead:
+        uint64_t checksum
+        int64_t sequence
+        uint32_t size
+        uint32_t behind
+
+    struct Taken:
+        char* bytes
+        size_t size
+        int64_t last_sequence
+
+    bint may_append(const Tail& tail) noexcept
+    void wait_to_append(Tail& tail) noexcept
     int64_t append(Engine& engine, EventField kind, const EventFacts& facts) noexcept
+    Taken take_tail(Engine& engine) noexcept
+    void count_written(Engine& engine, size_t written) noexcept
+    void return_taken(Engine& engine, const Taken& all) noexcept
 
 
 cdef inline bint records(Engine* engine) noexcept nogil:
@@ -91,14 +101,16 @@ cdef inline void clear_facts(EventFacts* facts, int64_t time) noexcept nogil:
     facts.time = time
 
 
-cdef inline bint promise_event(Engine* engine, const EventFacts* facts) noexcept nogil:
-    # False when memory is short. Without a recorder there is nothing to promise.
-    return not records(engine) or promise(engine.tail, event_bytes_most(facts[0]))
+cdef inline bint promise_event(Engine* engine) noexcept nogil:
+    # Is there room for one more event? False when far too much waits. Asked before a change's
+    # point of no return; without a recorder there is nothing to promise.
+    return not records(engine) or may_append(engine.tail)
 
 
-cdef inline void unpromise_event(Engine* engine, const EventFacts* facts) noexcept nogil:
+cdef inline void promise_expiry(Engine* engine) noexcept nogil:
+    # The same for an expiry: waits until there is room.
     if records(engine):
-        unpromise(engine.tail, event_bytes_most(facts[0]))
+        wait_to_append(engine.tail)
 
 
 cdef inline int64_t record_change(

@@ -193,10 +193,9 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
 
     struct Tail:
         Lock lock
-        char* bytes
+        cbool has_writer
         size_t used
-        size_t room
-        size_t promised
+        size_t taken
 
     struct Shared "decltype(atp::Engine::shared)":
         int64_t sequence

@@ -100,7 +100,7 @@ cdef inline int take_memory(Case* case, Grant* grant) noexcept nogil:
     if not grant.record:
         return LIMIT_MEMORY
     limit = make_counters(engine, case.scratch)
-    if limit == LIMIT_NONE and not promise_event(engine, &grant.facts):
+    if limit == LIMIT_NONE and not promise_event(engine):
         drop_empty(engine, case.scratch)
         limit = LIMIT_MEMORY
     if limit != LIMIT_NONE:

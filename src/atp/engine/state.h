@@ -20,14 +20,40 @@ struct Settings {
   bool record_events;
 };
 
-// Where changes get their sequence and, if wanted, leave their event, each after a RecordHead.
+constexpr std::size_t kTailRoom = std::size_t{4} << 30;      // of address space, not of memory
+constexpr std::size_t kTailRoomLeast = std::size_t{64} << 20;  // where a system gives less
+
+// Where changes get their sequence and, if wanted, leave their event, each after a RecordHead
+// (events.h). Two stretches of address space that never move: one fills, the other is empty, or with
+// whoever writes what it holds. A page of them takes memory once it was touched.
 struct Tail {
   Lock lock;
-  char* bytes = nullptr;
-  std::size_t used = 0;
-  std::size_t room = 0;
-  std::size_t promised = 0;  // by commands that have passed their point of no return, or will
-  ~Tail() { std::free(bytes); }
+  bool behind = false;        // more waits to be written than is allowed
+  bool has_writer = false;    // one at most takes the events
+  char* bytes = nullptr;      // the stretch that fills
+  std::size_t used = 0;       // of it
+  char* other = nullptr;      // the empty stretch; null while it is taken
+  std::size_t room = 0;       // of either
+  std::size_t taken = 0;      // bytes that were taken and are not yet written
+  std::size_t most = SIZE_MAX;  // that may wait before changes are refused
+  std::int64_t space = 0;     // the gate (gate.pxd), as far as room on the disk decides it
+  std::int64_t drained = 0;   // how often a stretch came back
+  char* region = nullptr;
+
+  bool open() {
+    for (std::size_t size = kTailRoom; size >= kTailRoomLeast && region == nullptr; size /= 2) {
+      region = static_cast<char*>(mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+      if (region == MAP_FAILED) region = nullptr;
+      room = size;
+    }
+    bytes = region;
+    other = region + room;
+    return region != nullptr;
+  }
+  ~Tail() {
+    if (region != nullptr) munmap(region, 2 * room);
+  }
 };
 
 struct Engine {
@@ -63,6 +89,7 @@ struct Engine {
   alignas(2048) unsigned char shard_memory[kShards * sizeof(Shard)];
 
   explicit Engine(const Settings& given) : settings(given) {
+    if (given.record_events && !tail.open()) throw std::bad_alloc();
     region = reserve_pages(kArenaBytes * kShards);
     if (region == nullptr) throw std::bad_alloc();
     for (unsigned i = 0; i < kShards; ++i) {

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 
 from atp.engine.events cimport (
-    EventFacts, STOCK_CHANGED, clear_facts, promise_event, record_change, unpromise_event,
+    EventFacts, STOCK_CHANGED, clear_facts, promise_event, record_change,
 )
 from atp.engine.gate cimport in_the_way
 from atp.engine.layout cimport Engine, Record, Ref, Sku, kind_of, record_at, sku_at
@@ -130,7 +130,7 @@ cdef inline bint take_memory_for_supply(
     facts.sku_size = command.sku_size
     facts.reason = command.reason
     facts.receipt_key = key if receipt[0] else NULL
-    if promise_event(engine, facts):
+    if promise_event(engine):
         return True
     if receipt[0]:
         drop_record(engine, engine.shard(key.low >> 58), receipt[0])
@@ -178,7 +178,6 @@ cdef inline void decide_supply(
     if new:
         ref = make_sku(engine, engine.shard(hash >> 58), command.sku, command.sku_size, hash)
         if not ref:
-            unpromise_event(engine, &facts)
             add(&engine.shared.skus, -1)
             return
         sku = sku_at(engine, ref)

@@ -10,12 +10,12 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from atp.engine.ending cimport expire_hold, whole_mask
-from atp.engine.events cimport EventFacts, clear_facts, promise_event
+from atp.engine.events cimport promise_expiry
 from atp.engine.expiry cimport first_line_of
 from atp.engine.layout cimport Engine, Record, Shard, at, line_at, record_of, sku_at
 from atp.engine.limits cimport NEVER, SHARDS
 from atp.engine.locks cimport lock, lock_more, unlock
-from atp.engine.native cimport check, load, lower_to, raise_to, store
+from atp.engine.native cimport load, lower_to, raise_to, store
 
 
 cdef inline Record* first_due(Engine* engine, Shard* shard, int64_t now) noexcept nogil:
@@ -32,7 +32,6 @@ cdef inline Record* first_due(Engine* engine, Shard* shard, int64_t now) noexcep
 
 cdef inline bint expire_first(Engine* engine, Shard* shard, int64_t now) noexcept nogil:
     # Expires the shard's first due hold, if there is one.
-    cdef EventFacts facts
     cdef uint64_t mask = <uint64_t>1 << shard.number
     cdef Record* record
     cdef uint64_t wanted
@@ -44,8 +43,7 @@ cdef inline bint expire_first(Engine* engine, Shard* shard, int64_t now) noexcep
             return False
         wanted = whole_mask(engine, record)
         if wanted & ~mask == 0:
-            clear_facts(&facts, now)
-            check(promise_event(engine, &facts), b"there is memory to record an expiry")
+            promise_expiry(engine)
             expire_hold(engine, record, now)
             unlock(engine, mask)
             return True

@@ -1,11 +1,9 @@
 // A journal record as it lies in a segment: a RecordHead, then an atp.v1.Event message, nothing
 // between records. Owns checksum and bounds; opens no file. docs/journal-format.md has every byte.
 #pragma once
-#include "atp/engine/events.h"
+#include "atp/engine/tail.h"
 
 namespace atp {
-
-constexpr std::size_t kEventBytesMost = std::size_t{1} << 20;  // more than a largest basket takes
 
 inline std::uint64_t record_checksum(const char* record, std::size_t event_size) {
   return hash64(record + sizeof(std::uint64_t),

@@ -1,0 +1,153 @@
+// The tail: where a change gets its sequence and leaves its event, under a lock of its own, and
+// where whoever remembers takes all that came since. Owns the order of records and the bound on what
+// waits; writes no file. An append allocates nothing, calls no system, and cannot fail: the two
+// stretches have room beyond the bound for one largest event of every thread, and for an expiry of
+// every hold.
+#pragma once
+#include <ctime>
+
+#include "events.h"
+
+namespace atp {
+
+// What stands before each event in the tail: the head of a journal record (docs/journal-format.md).
+// The checksum and `behind` are filled in by whoever writes the record.
+struct RecordHead {
+  std::uint64_t checksum;  // XXH3-64 of all that follows in the record
+  std::int64_t sequence;
+  std::uint32_t size;    // of the event, in bytes
+  std::uint32_t behind;  // how many changes before and with this one were not yet durable
+};
+static_assert(sizeof(RecordHead) == 24, "a record's head has no holes");
+constexpr std::size_t kFrame = sizeof(RecordHead);
+
+constexpr std::size_t kEventBytesMost = std::size_t{1} << 20;  // more than a largest basket takes
+constexpr std::size_t kSmallEvent = 1024;  // bytes; encoded before the lock is taken
+constexpr std::size_t kKeptBytes = std::size_t{8} << 20;  // a stretch keeps so much memory
+constexpr int kStuckSeconds = 10;
+
+// What an ordinary change may fill, and an expiry: above it there is still room for those who asked
+// at the same time.
+inline std::size_t room_for_changes(const Tail& tail) { return tail.room / 4; }
+inline std::size_t room_for_expiries(const Tail& tail) { return tail.room / 4 * 3; }
+
+inline std::size_t used_bytes(const Tail& tail) {
+  return __atomic_load_n(&tail.used, __ATOMIC_RELAXED);
+}
+
+// Is there room for one event? Asked before the point of no return. False only when nobody took the
+// events for a very long time: long before that the gate is closed.
+inline bool may_append(const Tail& tail) { return used_bytes(tail) <= room_for_changes(tail); }
+
+// The same for an expiry, which can't be refused: waits until the events were taken. When nobody
+// takes any, there is nobody to remember what is promised here, and the process ends.
+inline void wait_to_append(Tail& tail) {
+  const timespec pause{0, 1000000};
+  int pauses = 0;
+  std::int64_t drained = load(&tail.drained);
+  while (used_bytes(tail) > room_for_expiries(tail)) {
+    nanosleep(&pause, nullptr);
+    if (load(&tail.drained) != drained) pauses = 0;
+    drained = load(&tail.drained);
+    check(++pauses < kStuckSeconds * 1000, "somebody takes the events that wait");
+  }
+}
+
+// What the gate shows: room on the disk, and how much waits. The tail is locked.
+inline void settle_gate(Engine& engine) {
+  constexpr std::int64_t closed = 2, behind = 3;  // gate.pxd
+  const Tail& tail = engine.tail;
+  store(&engine.gate, tail.behind && tail.space != closed ? behind : tail.space);
+}
+
+// Gives the change its sequence and leaves its event. Called with the change's shards locked, so
+// that changes of one thing are in the order of their sequences.
+inline std::int64_t append(Engine& engine, EventField kind, const EventFacts& facts) {
+  if (!engine.settings.record_events) return add(&engine.shared.sequence, 1);
+  Tail& tail = engine.tail;
+  const std::size_t most = event_bytes_most(facts);
+  const bool small = most <= kSmallEvent;
+  char encoded[kSmallEvent];
+  std::size_t size = small ? write_event(kind, facts, encoded, kSmallEvent) : 0;
+  tail.lock.take();
+  ATP_CHECK(most <= kEventBytesMost && tail.used + kFrame + most <= tail.room);
+  char* frame = tail.bytes + tail.used;
+  if (small) {
+    std::memcpy(frame + kFrame, encoded, size);
+  } else {
+    size = write_event(kind, facts, frame + kFrame, most);
+  }
+  const std::int64_t sequence = engine.shared.sequence + 1;
+  store_relaxed(&engine.shared.sequence, sequence);
+  const RecordHead head{0, sequence, static_cast<std::uint32_t>(size), 0};
+  std::memcpy(frame, &head, sizeof head);
+  __atomic_store_n(&tail.used, tail.used + kFrame + size, __ATOMIC_RELAXED);
+  if (tail.used + tail.taken > tail.most && !tail.behind) {
+    tail.behind = true;
+    settle_gate(engine);
+  }
+  tail.lock.give();
+  return sequence;
+}
+
+// Records that were taken from the tail, one after another.
+struct Taken {
+  char* bytes;
+  std::size_t size;
+  std::int64_t last_sequence;
+};
+
+// Takes all that waits; from now on the other stretch fills. Nothing taken: no bytes. What was taken
+// before must have come back.
+inline Taken take_tail(Engine& engine) {
+  Tail& tail = engine.tail;
+  tail.lock.take();
+  Taken all{nullptr, tail.used, engine.shared.sequence};
+  if (all.size) {
+    ATP_CHECK(tail.other != nullptr);
+    all.bytes = tail.bytes;
+    tail.bytes = tail.other;
+    tail.other = nullptr;
+    tail.taken = all.size;
+    __atomic_store_n(&tail.used, std::size_t{0}, __ATOMIC_RELAXED);
+  }
+  tail.lock.give();
+  return all;
+}
+
+// Bytes that were taken have been written: they wait no more.
+inline void count_written(Engine& engine, std::size_t written) {
+  Tail& tail = engine.tail;
+  tail.lock.take();
+  tail.taken -= written;
+  if (tail.behind && tail.used + tail.taken <= tail.most / 2) {
+    tail.behind = false;
+    settle_gate(engine);
+  }
+  tail.lock.give();
+}
+
+// The stretch with all that was taken comes back.
+inline void return_taken(Engine& engine, const Taken& all) {
+  if (all.size > kKeptBytes) empty_pages(all.bytes + kKeptBytes, all.size - kKeptBytes);
+  engine.tail.lock.take();
+  engine.tail.other = all.bytes;
+  engine.tail.lock.give();
+  add(&engine.tail.drained, 1);
+}
+
+// Says how much room the disk has: a level of gate.pxd, but not that of the backlog.
+inline void set_space(Engine& engine, std::int64_t level) {
+  engine.tail.lock.take();
+  engine.tail.space = level;
+  settle_gate(engine);
+  engine.tail.lock.give();
+}
+
+inline void set_most_waiting(Engine& engine, std::size_t most) {
+  engine.tail.lock.take();
+  engine.tail.most = most;
+  engine.tail.lock.give();
+}
+
+}  // namespace atp
