@@ -3,9 +3,11 @@
 #   writer      the tail to the segments: group commit, rotation, what is durable
 #   replay      records to changes of an engine
 #   snapshot    the whole state to a file and back
+#   feed        records to the messages of the change feed
 from atp._core cimport Engine
 from atp.engine cimport layout as L
 
 include "native/writer.pxi"
 include "native/replay.pxi"
 include "native/snapshot.pxi"
+include "native/feed.pxi"
