@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[bytes, bytes]
 
+Send = Callable[[bytes], Awaitable[None]]
+"""Sends one response of a stream, serialized; returns when there is room for the next."""
 _LOG = logging.getLogger(__name__)
 HEALTH_PREFIX = "/grpc.health."
 
@@ -32,27 +34,46 @@ HEALTH_PREFIX = "/grpc.health."
 def add_servicer(server: grpc.aio.Server, service: ServiceDescriptor, servicer: object) -> None:
     """Serves every RPC of a service by the servicer's method of that name.
 
-    A method takes the request and returns the response or an awaitable of it, or, for an RPC that
-    streams, an asynchronous iterator of responses; status.py says how what it raises is told.
+    A method takes the request and returns the response or an awaitable of it; one that answers
+    with a stream takes the request and a `Send`, and ends by raising. status.py says how what
+    it raises is told. An RPC that the servicer has no method for is not served.
     """
-    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-        method.name: grpc.unary_stream_rpc_method_handler(_stream(method, judge))
-        if method.server_streaming
-        else grpc.unary_unary_rpc_method_handler(_call(method, judge))
-        for method, judge in (
-            (method, getattr(servicer, method.name))
-            for method in service.methods
-            if hasattr(servicer, method.name)
-        )
+    handlers: dict[str, Handler] = {
+        method.name: _handler(method, getattr(servicer, method.name))
+        for method in service.methods
+        if hasattr(servicer, method.name)
     }
     server.add_registered_method_handlers(service.full_name, handlers)
+
+
+def _handler(method: MethodDescriptor, judge: Callable[..., Any]) -> Handler:
+    assert not method.client_streaming
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(_stream(method, judge))
+    return grpc.unary_unary_rpc_method_handler(_call(method, judge))
+
+
+def _stream(
+    method: MethodDescriptor, answer: Callable[[Any, Send], Awaitable[NoReturn]]
+) -> Callable[[bytes, Context], Awaitable[None]]:
+    """One RPC with many responses: the raw request in, raw responses out as they come."""
+    request_class = message_factory.GetMessageClass(method.input_type)
+
+    async def call(raw: bytes, context: Context) -> None:
+        request = None
+        try:
+            request = _read(request_class, raw)
+            await answer(request, context.write)
+        except Exception as error:
+            await _tell(error, request, method.full_name, context)
+
+    return call
 
 
 def _call(
     method: MethodDescriptor, judge: Callable[[Any], Any]
 ) -> Callable[[bytes, Context], Awaitable[bytes]]:
     """One RPC: the raw request in, the raw response out."""
-    assert not method.client_streaming
     request_class = message_factory.GetMessageClass(method.input_type)
     is_async = inspect.iscoroutinefunction(judge)
 
@@ -63,26 +84,6 @@ def _call(
             response = await judge(request) if is_async else judge(request)
             answer: bytes = response.SerializeToString()
             return answer
-        except Exception as error:
-            await _tell(error, request, method.full_name, context)
-
-    return call
-
-
-def _stream(
-    method: MethodDescriptor, answers: Callable[[Any], AsyncIterator[Any]]
-) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
-    """One RPC that streams: the raw request in, raw responses out."""
-    assert not method.client_streaming
-    request_class = message_factory.GetMessageClass(method.input_type)
-
-    async def call(raw: bytes, context: Context) -> AsyncIterator[bytes]:
-        request = None
-        try:
-            request = _read(request_class, raw)
-            async for answer in answers(request):
-                # Who has packed its answers natively gives them as they go out.
-                yield answer if isinstance(answer, bytes) else answer.SerializeToString()
         except Exception as error:
             await _tell(error, request, method.full_name, context)
 
@@ -113,6 +114,8 @@ class CallGate(grpc.aio.ServerInterceptor):
     """Counts the open calls of one plane, bounds them, and tells when the last one has ended.
 
     Calls for health are let through uncounted: who watches it must hear of an overload or a drain.
+    So are streams, which end when their client likes and are not waited for: who serves one bounds
+    how many there are.
     """
 
     def __init__(self, calls_max: int) -> None:
@@ -127,8 +130,10 @@ class CallGate(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Lets a call through, or answers it as overloaded without reading its request."""
-        if handler_call_details.method.startswith(HEALTH_PREFIX):
-            return await continuation(handler_call_details)
+        handler = await continuation(handler_call_details)
+        is_stream = handler is not None and handler.response_streaming
+        if is_stream or handler_call_details.method.startswith(HEALTH_PREFIX):
+            return handler
         if self.open_calls >= self.calls_max:
             return grpc.stream_unary_rpc_method_handler(self._refuse)
         # The call's own task: done whichever way the call ends, its client's going away included.
@@ -137,7 +142,7 @@ class CallGate(grpc.aio.ServerInterceptor):
         self.open_calls += 1
         self._idle.clear()
         task.add_done_callback(self._close)
-        return await continuation(handler_call_details)
+        return handler
 
     async def wait_idle(self) -> None:
         """Returns when no call is open, or stop_waiting() is called."""
