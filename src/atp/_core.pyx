@@ -2,6 +2,7 @@
 #   native, limits, words, layout   what it is made of, and its numbers
 #   arena, locks, expiry            memory, order of locks, when holds are due
 #   stock, records, caps, counters  what it keeps
+#   cut                             what a snapshot needs of those who change something meanwhile
 #   ending, sweep, housekeep        giving units back, by request and by the clock; clearing up
 #   basket, asked, replacing, judge, reserve   where a reserve is decided
 #   change, supply                  commit, release, extend; stock from outside

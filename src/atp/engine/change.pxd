@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from atp.engine.basket cimport LineTable, add_up, find_line
+from atp.engine.cut cimport keep_record
 from atp.engine.ending cimport caller_of, give_back_line, lines_mask, whole_mask
 from atp.engine.events cimport (
     COMMITTED, EXTENDED, EventFacts, EventField, EventLine, RELEASED, clear_facts, promise_event,
@@ -14,7 +15,7 @@ from atp.engine.expiry cimport relink_line, unlink_line
 from atp.engine.gate cimport in_the_way
 from atp.engine.layout cimport (
     Engine, Line, Record, Ref, Shard, Sku, held_of, kind_of, lines_of, name_of, record_at, ref_of,
-    sku_at,
+    shard_of, sku_at,
 )
 from atp.engine.limits cimport NEVER, TIME_MAX
 from atp.engine.locks cimport lock_more, mask_of_hash, unlock
@@ -263,13 +264,15 @@ cdef inline void sell_or_give_back(Turn* turn, int64_t sequence) noexcept nogil:
     cdef int64_t units, left = 0
     cdef uint32_t i
     cdef bint selling = turn.command.kind == COMMIT
+    keep_record(engine.shard(record.key.low >> 58), record)
     if not selling:
         caller = caller_of(record)
     for i in range(record.line_count):
         units = named_units(turn, &own[i])
         if units:
             if selling:
-                sell_units(sku_at(engine, own[i].sku), units, sequence)
+                sell_units(
+                    shard_of(engine, own[i].sku), sku_at(engine, own[i].sku), units, sequence)
                 own[i].committed += <int>units
             else:
                 give_back_line(engine, record, &caller, &own[i], units, turn.now, sequence)
@@ -289,12 +292,13 @@ cdef inline void extend_lines(Turn* turn, int64_t sequence) noexcept nogil:
     cdef Line* own = lines_of(record)
     cdef Shard* shard = engine.shard(record.key.low >> 58)
     cdef uint32_t i
+    keep_record(shard, record)
     record.expire_time = turn.expire_time
     record.last_sequence = sequence
     for i in range(record.line_count):
         if held_of(&own[i]):
             relink_line(engine, &own[i], ref_of(shard, &own[i]), turn.expire_time)
-            note_new_end(sku_at(engine, own[i].sku), sequence)
+            note_new_end(shard_of(engine, own[i].sku), sku_at(engine, own[i].sku), sequence)
 
 
 cdef inline void decide_change(Turn* turn, EventLine* event_lines) noexcept nogil:

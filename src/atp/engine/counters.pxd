@@ -7,10 +7,12 @@ from atp.engine.arena cimport allocate, release_block
 from atp.engine.caps cimport (
     entries_of, identity_of, window_bytes, window_of,
 )
+from atp.engine.cut cimport keep_counter, release_later
 from atp.engine.layout cimport (
     COUNTER_SUBJECT_AT, Counter, CounterIdentity, Engine, PLACE_MASK, Ref, Rule, Shard,
     Window, WindowEntry, at, ref_of,
 )
+from atp.engine.limits cimport NEVER
 from atp.engine.native cimport add, check
 from atp.engine.scratch cimport Scratch, Tally
 from atp.engine.words cimport (
@@ -26,9 +28,9 @@ cdef inline void drop_counter(
 ) noexcept nogil:
     cdef Ref ref = ref_of(shard, counter)
     if counter.window:
-        release_block(shard, counter.window, window_bytes(window_of(engine, counter).room))
+        release_later(shard, counter.window, window_bytes(window_of(engine, counter).room))
     shard.counters.erase(ref & PLACE_MASK, hash)
-    release_block(shard, ref, counter_bytes(counter))
+    release_later(shard, ref, counter_bytes(counter))
     add(&engine.shared.counters, -1)
 
 
@@ -77,7 +79,7 @@ cdef inline int make_counter(
         return LIMIT_MEMORY
     counter = <Counter*>at(engine, ref)
     counter.units = 0
-    counter.last_sequence = 0
+    counter.last_sequence = NEVER  # until its first change
     counter.window = 0
     counter.cap_uid = identity.cap_uid
     counter.sku = identity.sku
@@ -137,6 +139,7 @@ cdef inline void raise_counters(
         if tally.counter == NULL or tally.granted == 0:
             continue
         rule = &engine.caps.rules[tally.rule]
+        keep_counter(engine.shard(tally.shard), tally.counter)
         tally.counter.units += tally.granted
         tally.counter.last_sequence = sequence
         if rule.window:
@@ -177,6 +180,7 @@ cdef inline void lower_counter(
     cdef Window* window
     cdef WindowEntry* entries
     cdef uint32_t k
+    keep_counter(engine.shard(tally.shard), counter)
     if rule.window:
         window = window_of(engine, counter)
         entries = entries_of(window)

@@ -8,11 +8,12 @@ from atp.engine.caps cimport (
     find_counter, rule_count, rule_number, rules_by_sku, set_subject, subjects_mask,
 )
 from atp.engine.counters cimport lower_counter
+from atp.engine.cut cimport keep_record
 from atp.engine.events cimport EXPIRED, EventFacts, clear_facts, record_change
 from atp.engine.expiry cimport unlink_line
 from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, Record, Rule, Sku, address_of, address_size, customer_of, held_of,
-    lines_of, name_of, sku_at,
+    lines_of, name_of, shard_of, sku_at,
 )
 from atp.engine.locks cimport mask_of_hash
 from atp.engine.native cimport hash64
@@ -83,7 +84,7 @@ cdef inline void give_back_line(
     Engine* engine, Record* record, const Caller* caller, Line* line, int64_t units, int64_t now,
     int64_t sequence
 ) noexcept nogil:
-    give_back_units(sku_at(engine, line.sku), units, sequence)
+    give_back_units(shard_of(engine, line.sku), sku_at(engine, line.sku), units, sequence)
     uncount_line(engine, record, caller, line, units, now, sequence)
 
 
@@ -96,6 +97,7 @@ cdef inline void give_back_all(
     cdef Line* lines = lines_of(record)
     cdef int64_t units
     cdef uint32_t i
+    keep_record(engine.shard(record.key.low >> 58), record)
     for i in range(record.line_count):
         units = held_of(&lines[i])
         if units == 0:

@@ -348,6 +348,9 @@ inline bool room_for_walk(std::vector<std::uint32_t>& places, std::size_t most, 
   }
 }
 
+struct Aside;  // see cut.h
+constexpr std::int64_t kNoCut = -1;
+
 // One of 64 parts of the engine. Its size is a power of two, so that finding one takes a shift.
 struct alignas(2048) Shard {
   Lock lock;
@@ -355,6 +358,7 @@ struct alignas(2048) Shard {
   std::uint32_t open_places = 0;
   std::uint32_t number;
   char* base;
+  std::int64_t cut_sequence = kNoCut;  // while a snapshot of the state after it copies this shard
   // SKUs with live lines, earliest first expiry on top: parallel arrays, times before references.
   std::int64_t* due_heap = nullptr;
   std::uint32_t due_count = 0;
@@ -368,6 +372,7 @@ struct alignas(2048) Shard {
   std::int64_t live_holds = 0;                // of this shard's records
   std::int64_t live_told = 0;                 // of these, what shared.live_holds knows of
   std::int64_t used_bytes = 0;
+  Aside* aside = nullptr;  // the snapshot's, with the cut
   Index<SkuTraits> skus;
   Index<RecordTraits> records;
   Index<CounterTraits> counters;

@@ -101,6 +101,7 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         uint32_t open_places
         uint32_t number
         char* base
+        int64_t cut_sequence
         int64_t* due_heap
         uint32_t due_count
         uint32_t due_room
@@ -209,6 +210,10 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
         Lock sweeping
         uint32_t next_housekept
 
+    struct CutState "decltype(atp::Engine::cut)":
+        Lock running
+        int64_t aside_bytes
+
     cppclass Engine:
         Engine(const Settings& given) except +
         Settings settings
@@ -222,6 +227,7 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
         Shared shared
         Due due
         int64_t* shard_due
+        CutState cut
         Shard* shard(unsigned int number) noexcept
 
 

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from atp.engine.arena cimport allocate, release_block
+from atp.engine.cut cimport release_later
 from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, PLACE_MASK, Probe, Record, Ref, Shard, address_of, address_size,
     customer_of, kind_of, record_at, record_bytes, ref_of, set_kind,
@@ -32,7 +33,7 @@ cdef inline void forget(Engine* engine, Shard* shard, Ref ref) noexcept nogil:
     if is_receipt(record):
         shard.receipt_count -= 1
     shard.records.erase(ref & PLACE_MASK, record.key.low)
-    release_block(shard, ref, record_bytes(record))
+    release_later(shard, ref, record_bytes(record))
 
 
 cdef inline void forget_first(Engine* engine, Shard* shard) noexcept nogil:

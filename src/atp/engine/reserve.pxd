@@ -150,7 +150,7 @@ cdef inline void fill_record(Case* case, Grant* grant, int64_t sequence) noexcep
         own[number].committed = 0
         own[number].released = 0
         own[number].index = number
-        hold_units(line.sku, line.granted, sequence)
+        hold_units(shard_of(engine, line.ref), line.sku, line.granted, sequence)
         link_line(engine, &own[number], ref_of(case.shard, &own[number]), case.expire_time)
         number += 1
     file_record(case.shard, grant.record, &case.key)

@@ -4,9 +4,11 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from atp.engine.arena cimport allocate
+from atp.engine.cut cimport keep_sku
 from atp.engine.layout cimport (
     Engine, PLACE_BITS, Probe, Ref, SKU_NAME_AT, Shard, Sku, sku_at,
 )
+from atp.engine.limits cimport NEVER
 from atp.engine.native cimport check
 
 
@@ -34,6 +36,7 @@ cdef inline Ref make_sku(
         return 0
     sku = sku_at(engine, ref)
     memset(sku, 0, SKU_NAME_AT)
+    sku.last_sequence = NEVER  # until its first change
     sku.name_size = <uint8_t>size
     memcpy(<char*>sku + SKU_NAME_AT, name, size)
     shard.skus.insert(ref & ((<uint32_t>1 << PLACE_BITS) - 1), hash)
@@ -46,19 +49,28 @@ cdef inline void check_laws(const Sku* sku) noexcept nogil:
           b"law 2: conservation (on hand = received + adjusted - sold)")
 
 
-cdef inline void hold_units(Sku* sku, int64_t quantity, int64_t sequence) noexcept nogil:
+cdef inline void hold_units(
+    Shard* shard, Sku* sku, int64_t quantity, int64_t sequence
+) noexcept nogil:
+    keep_sku(shard, sku)
     sku.held += quantity
     sku.last_sequence = sequence
     check_laws(sku)
 
 
-cdef inline void give_back_units(Sku* sku, int64_t quantity, int64_t sequence) noexcept nogil:
+cdef inline void give_back_units(
+    Shard* shard, Sku* sku, int64_t quantity, int64_t sequence
+) noexcept nogil:
+    keep_sku(shard, sku)
     sku.held -= quantity
     sku.last_sequence = sequence
     check_laws(sku)
 
 
-cdef inline void sell_units(Sku* sku, int64_t quantity, int64_t sequence) noexcept nogil:
+cdef inline void sell_units(
+    Shard* shard, Sku* sku, int64_t quantity, int64_t sequence
+) noexcept nogil:
+    keep_sku(shard, sku)
     sku.held -= quantity
     sku.on_hand -= quantity
     sku.sold += quantity
@@ -66,14 +78,16 @@ cdef inline void sell_units(Sku* sku, int64_t quantity, int64_t sequence) noexce
     check_laws(sku)
 
 
-cdef inline void note_new_end(Sku* sku, int64_t sequence) noexcept nogil:
+cdef inline void note_new_end(Shard* shard, Sku* sku, int64_t sequence) noexcept nogil:
     # When held units may come back is part of what is told about a SKU.
+    keep_sku(shard, sku)
     sku.last_sequence = sequence
 
 
 cdef inline void change_on_hand(
-    Sku* sku, int64_t received, int64_t adjusted, int64_t sequence
+    Shard* shard, Sku* sku, int64_t received, int64_t adjusted, int64_t sequence
 ) noexcept nogil:
+    keep_sku(shard, sku)
     sku.received += received
     sku.adjusted += adjusted
     sku.on_hand += received + adjusted

@@ -7,7 +7,7 @@ from atp.engine.events cimport (
     EventFacts, STOCK_CHANGED, clear_facts, promise_event, record_change,
 )
 from atp.engine.gate cimport in_the_way
-from atp.engine.layout cimport Engine, Record, Ref, Sku, kind_of, record_at, sku_at
+from atp.engine.layout cimport Engine, Record, Ref, Sku, kind_of, record_at, shard_of, sku_at
 from atp.engine.limits cimport STOCK_MAX
 from atp.engine.locks cimport mask_of_hash, unlock
 from atp.engine.native cimport Key, add, hash128, hash64
@@ -186,7 +186,7 @@ cdef inline void decide_supply(
     facts.received = sku.received + received
     facts.adjusted = sku.adjusted + adjusted
     answer.sequence = record_change(engine, STOCK_CHANGED, &facts)
-    change_on_hand(sku, received, adjusted, answer.sequence)
+    change_on_hand(shard_of(engine, ref), sku, received, adjusted, answer.sequence)
     if receipt:
         file_receipt(
             engine, receipt, key, RECEIPT_ADJUST, fingerprint, now, answer.sequence)
