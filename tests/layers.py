@@ -36,7 +36,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
 }
 """Each room and the rooms that it may import from."""
 
-ROOM_OF_MODULE = {"setting_values": "settings", "core": "_core"}
+ROOM_OF_MODULE = {"setting_table": "settings", "setting_values": "settings", "core": "_core"}
 """Top-level modules that are part of a room of another name."""
 
 OUTSIDE: Mapping[str, frozenset[str]] = {

@@ -160,6 +160,12 @@ def test_the_file_in_the_working_folder_is_found_and_the_variable_names_another(
             '[control_plane.tls]\nclient_ca = "ca.pem"\n',
             "control_plane.tls: cert and key are needed together",
         ),
+        ('[data]\ndirectory = ""\n', "data.directory is empty: name a directory"),
+        (
+            '[journal]\ndurability = "always"\n',
+            'atp.toml: journal.durability: "always" is none of sync, interval, off',
+        ),
+        ("[snapshot]\nkeep = 0\n", "atp.toml: snapshot.keep: must be at least 1"),
         (
             '[control_plane]\naddress = "127.0.0.1:7300"\n',
             "data_plane.address and control_plane.address are both 127.0.0.1:7300",

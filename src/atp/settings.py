@@ -1,8 +1,8 @@
-"""Every setting of atp: one row each of one table, and the only reader of files and environment.
+"""Every setting's value, and the only reader of files and environment.
 
-Owns names, types, defaults, bounds and meanings, and where a value came from: default, settings
-file, environment or command line, the later winning. Refuses what it does not know with a
-suggestion. Acts on no setting. tools/generate_settings_doc.py writes docs/settings.md from here.
+Owns where a value came from: default, settings file, environment or command line, the later
+winning. Refuses what the table (setting_table.py) does not know with a suggestion. Acts on no
+setting.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from atp.setting_table import SETTINGS
 from atp.setting_values import (
     Setting,
     Value,
@@ -26,14 +27,10 @@ from atp.setting_values import (
     toml_value,
 )
 
-SECOND = 1_000_000_000
-HOUR = 3600 * SECOND
-DAY = 24 * HOUR
-MIB = 1 << 20
 PLANES = ("data_plane", "control_plane")
 TLS_PARTS = ("cert", "key", "client_ca")
 FILE_NAME = "atp.toml"
-FILE_BYTES_MAX = MIB
+FILE_BYTES_MAX = 1 << 20
 ENVIRONMENT_PREFIX = "ATP_"
 OTHER_VARIABLES = frozenset(
     {
@@ -58,161 +55,6 @@ class SettingsInvalid(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
-
-
-def _table(*rows: Setting) -> Mapping[str, Setting]:
-    table = {row.name: row for row in rows}
-    assert len(table) == len(rows), "a setting is named twice"
-    return MappingProxyType(table)
-
-
-def _plane(name: str, address: str, callers: str) -> tuple[Setting, ...]:
-    return (
-        Setting(
-            f"{name}.address",
-            "address",
-            address,
-            f"Where {callers} call: host:port, [IPv6]:port; port 0 takes a free one. Other than a"
-            " loopback address needs TLS, or server.insecure.",
-        ),
-        Setting(f"{name}.tls.cert", "path", "", "File with the certificate chain, PEM."),
-        Setting(f"{name}.tls.key", "path", "", "File with the certificate's private key, PEM."),
-        Setting(
-            f"{name}.tls.client_ca",
-            "path",
-            "",
-            "File with the authorities whose client certificates are asked for and accepted, PEM;"
-            " empty: clients need none.",
-        ),
-    )
-
-
-SETTINGS: Mapping[str, Setting] = _table(
-    *_plane("data_plane", "127.0.0.1:7300", "checkouts"),
-    *_plane("control_plane", "127.0.0.1:7301", "operators"),
-    Setting(
-        "hold.default_ttl",
-        "duration",
-        600 * SECOND,
-        "Time to live of a hold whose request names none.",
-        SECOND,
-        366 * DAY,
-        live=True,
-    ),
-    Setting(
-        "hold.longest_life",
-        "duration",
-        DAY,
-        "Longest life of a hold, extensions included, counted from its creation.",
-        SECOND,
-        366 * DAY,
-    ),
-    Setting("memory.sku_max", "integer", 1 << 24, "SKUs that can be known.", 1, 1 << 31),
-    Setting(
-        "memory.live_holds_max", "integer", 1 << 24, "Holds that can be live at once.", 1, 1 << 31
-    ),
-    Setting(
-        "memory.cap_counters_max",
-        "integer",
-        1 << 25,
-        "Counters of all caps together: one for each subject (and SKU) in force.",
-        1,
-        1 << 31,
-    ),
-    Setting(
-        "memory.ended_max",
-        "integer",
-        1_000_000,
-        "Ended reservations, and request ids of other commands, that are remembered; over it the"
-        " oldest go first.",
-        64,
-        1 << 31,
-    ),
-    Setting(
-        "memory.remember",
-        "duration",
-        HOUR,
-        "How long ended reservations and request ids are remembered, so that a repeat gets the"
-        " first answer.",
-        SECOND,
-        366 * DAY,
-    ),
-    Setting(
-        "server.insecure",
-        "switch",
-        False,
-        "Serves on other than loopback addresses without TLS: whoever reaches the port may call.",
-    ),
-    Setting(
-        "server.drain",
-        "duration",
-        10 * SECOND,
-        "How long calls under way may take to finish after SIGTERM.",
-        0,
-        HOUR,
-        live=True,
-    ),
-    Setting(
-        "server.calls_max",
-        "integer",
-        10_000,
-        "Calls open at once on each plane; over it a call is refused as OVERLOADED, or, while as"
-        " many wait in gRPC's own queue, as CANCELLED. A refused call was not judged.",
-        1,
-        1_000_000,
-    ),
-    Setting(
-        "server.connections_max",
-        "integer",
-        10_000,
-        "Connections open at once on each plane; over it new ones are closed.",
-        1,
-        1_000_000,
-    ),
-    Setting(
-        "server.streams_max",
-        "integer",
-        10_000,
-        "Calls open at once on one connection; a client queues what is over it, or is told"
-        " UNAVAILABLE.",
-        1,
-        1_000_000,
-    ),
-    Setting(
-        "server.message_bytes_max",
-        "size",
-        MIB,
-        "Largest request; a larger one is refused unread as RESOURCE_EXHAUSTED.",
-        MIB,
-        64 * MIB,
-    ),
-    Setting(
-        "server.sweep_interval",
-        "duration",
-        SECOND // 10,
-        "How often expired holds and old memory are cleared; expiry is exact whatever it is.",
-        SECOND // 100,
-        SECOND,
-        live=True,
-    ),
-    Setting("server.reflection", "switch", True, "Lets tools such as grpcurl list the services."),
-    Setting(
-        "log.level",
-        "choice",
-        "info",
-        "Least severe messages logged, on stderr.",
-        choices=("debug", "info", "warning", "error"),
-        live=True,
-    ),
-    Setting(
-        "log.format",
-        "choice",
-        "text",
-        "A line of text for each message, or a JSON object.",
-        choices=("text", "json"),
-        live=True,
-    ),
-)
 
 
 class Settings(Mapping[str, Value]):
@@ -391,6 +233,8 @@ def _check_together(settings: Settings) -> None:
         cert, key, client_ca = (settings[f"{plane}.tls.{part}"] for part in TLS_PARTS)
         if bool(cert) != bool(key) or (client_ca and not cert):
             raise SettingsInvalid(f"{plane}.tls: cert and key are needed together")
+    if not settings["data.directory"]:
+        raise SettingsInvalid("data.directory is empty: name a directory")
     data_plane, control_plane = (settings.text(f"{plane}.address") for plane in PLANES)
     if data_plane == control_plane and parse_address(data_plane)[1] != 0:
         raise SettingsInvalid(f"data_plane.address and control_plane.address are both {data_plane}")
