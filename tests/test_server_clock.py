@@ -5,15 +5,19 @@ Runs it on two clocks of the test's own, so that no test waits for time to pass.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atp.clock import SLEW_PPM_MAX, Clock
+from atp.clock import CATCH_UP_PPM, SLEW_PPM_MAX, Clock, Mark
+from atp.server import clock_file
 
 SECOND = 1_000_000_000
 TICK = SECOND // 10
 START = 1_700_000_000 * SECOND
+DAY = 86_400 * SECOND
 
 
 class TwoClocks:
@@ -27,8 +31,8 @@ class TwoClocks:
         self.wall += nanoseconds
         self.steady += nanoseconds
 
-    def clock(self) -> Clock:
-        return Clock(lambda: self.wall, lambda: self.steady)
+    def clock(self, boot: str = "this run") -> Clock:
+        return Clock(lambda: self.wall, lambda: self.steady, lambda: boot)
 
 
 def test_it_starts_at_the_systems_time_and_passes_with_the_steady_clock() -> None:
@@ -108,3 +112,124 @@ def test_it_reads_the_machines_clocks() -> None:
     first = clock.now_ns()
     assert clock.now_ns() >= first > START
     assert abs(clock.follow()) < 60 * SECOND
+
+
+@pytest.mark.parametrize("step", [DAY, -DAY, 3600 * SECOND, 0])
+def test_a_later_server_takes_up_the_time_whatever_the_systems_clock_says(step: int) -> None:
+    clocks = TwoClocks()
+    mark = clocks.clock().mark()
+    clocks.pass_time(40 * SECOND)
+    clocks.wall += step
+    clock = clocks.clock()
+    assert clock.resume(mark)
+    assert clock.now_ns() == clock.start_time_ns == START + 40 * SECOND
+    assert clock.drift_ns == step
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        None,
+        Mark("another run", 77 * SECOND, START),
+        Mark("", 77 * SECOND, START),
+        Mark("this run", 1_000 * SECOND, START),
+    ],
+    ids=["none", "another run of the machine", "a run without a name", "a later one"],
+)
+def test_a_mark_that_tells_nothing_leaves_the_systems_time(mark: Mark | None) -> None:
+    clocks = TwoClocks()
+    clocks.wall += DAY
+    clock = clocks.clock()
+    assert not clock.resume(mark)
+    assert clock.now_ns() == START + DAY
+
+
+def test_a_machine_that_does_not_name_its_runs_resumes_nothing() -> None:
+    clocks = TwoClocks()
+    assert not clocks.clock(boot="").resume(clocks.clock(boot="").mark())
+
+
+@pytest.mark.parametrize("behind", [DAY, 1])
+def test_time_is_never_before_one_that_was(behind: int) -> None:
+    clock = TwoClocks().clock()
+    assert clock.not_before(START + behind)
+    assert clock.now_ns() == clock.start_time_ns == START + behind
+    assert clock.drift_ns == -behind
+    assert not clock.not_before(START)
+    assert clock.now_ns() == START + behind
+
+
+def test_time_that_was_ahead_at_the_start_runs_a_tenth_slower_until_it_is_right() -> None:
+    clocks = TwoClocks()
+    clock = clocks.clock()
+    clock.not_before(START + 60 * SECOND)
+    assert clock.catches_up
+    for _ in range(1000):
+        clock.follow()
+        before = clock.now_ns()
+        clocks.pass_time(TICK)
+        passed = clock.now_ns() - before
+        assert passed == TICK - TICK * CATCH_UP_PPM // 1_000_000
+    assert clock.follow() == -50 * SECOND
+    for _ in range(7000):
+        clock.follow()
+        clocks.pass_time(TICK)
+    assert abs(clock.follow()) < 1_000_000
+    assert not clock.catches_up
+    clocks.wall -= 60 * SECOND  # a later step is followed as slowly as any
+    clock.follow()
+    before = clock.now_ns()
+    clocks.pass_time(TICK)
+    assert clock.now_ns() - before == TICK - TICK * SLEW_PPM_MAX // 1_000_000
+
+
+@pytest.mark.parametrize("ahead", [SECOND // 2, 0, -DAY])
+def test_time_that_was_right_or_behind_at_the_start_never_runs_that_slow(ahead: int) -> None:
+    clocks = TwoClocks()
+    clock = clocks.clock()
+    clock.not_before(START + ahead)
+    assert not clock.catches_up
+
+
+def test_a_mark_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file = clock_file.ClockFile(tmp_path)
+    first, second = Mark("a-b-c", 5, START), Mark("a-b-c", 50, START + 45)
+    for mark in (first, second):
+        file.write(mark)
+        assert clock_file.read(tmp_path) == mark
+    file.write(Mark("", 60, START))  # of no use to anybody
+    assert clock_file.read(tmp_path) == second
+    file.close()
+    again = clock_file.ClockFile(tmp_path)
+    assert clock_file.read(tmp_path) == second
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 256, b"atp-clock-2 a 1 2 3", b"atp-clock-1 a 1 2 00000000", b"\xff", b"x " * 99],
+)
+def test_a_file_that_tells_no_time_is_passed_over_and_said(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / clock_file.NAME).write_bytes(content)
+    assert clock_file.read(tmp_path) is None
+    assert "tells no time" in caplog.text
+
+
+def test_no_file_is_no_mark_and_nothing_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert clock_file.read(tmp_path) is None
+    assert caplog.text == ""
+
+
+def test_every_byte_of_a_mark_is_guarded(tmp_path: Path) -> None:
+    file = clock_file.ClockFile(tmp_path)
+    file.write(Mark("run", 12_345, START))
+    path = tmp_path / clock_file.NAME
+    whole = path.read_bytes().rstrip()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert clock_file.read(tmp_path) is None, at
+    file.close()
