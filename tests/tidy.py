@@ -14,7 +14,9 @@ from pathlib import Path
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 LINE_CHARACTERS_MAX = 100
-SOURCE_SUFFIXES = {".py", ".pyi", ".pyx", ".pxd", ".pxi", ".h", ".proto", ".sh", ".toml", ".yaml"}
+SOURCE_SUFFIXES = {
+    *(".py", ".pyi", ".pyx", ".pxd", ".pxi", ".h", ".c", ".proto", ".sh", ".toml", ".yaml"),
+}
 CYTHON_SUFFIXES = {".pyx", ".pxd", ".pxi"}
 HEADED_SUFFIXES = SOURCE_SUFFIXES - {".toml"}
 PROSE_SUFFIXES = {".md"}
