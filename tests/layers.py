@@ -66,6 +66,7 @@ SOLE_PLACES: Mapping[str, tuple[str, ...]] = {
         "server/convert.py",
         "client/convert.py",
         "cli/as_json.py",
+        "journal/cap_message.py",
         "replay/answers.py",
     ),
 }

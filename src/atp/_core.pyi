@@ -109,6 +109,18 @@ class Engine:
     def remove_cap(self, cap_id: str, *, now_ns: int, etag: str = "") -> int:
         """Remove a cap; returns the sequence. Raises CapNotFound, CapChanged."""
 
+    def apply_cap(
+        self,
+        cap_id: str,
+        cap: Cap | None,
+        *,
+        sequence: int,
+        time_ns: int,
+        counts_reset: bool = ...,
+    ) -> None:
+        """Set or (None) remove a cap as an event tells that it was, with that event's sequence and
+        time; records nothing. Raises FieldInvalid, LimitReached, CapNotFound: nothing changed."""
+
     def get_cap(self, cap_id: str) -> CapStatus:
         """Raises CapNotFound."""
 

@@ -70,6 +70,7 @@ include "core/numbers.pxi"
 include "core/asking.pxi"
 include "core/answering.pxi"
 include "core/cap_table.pxi"
+include "core/cap_events.pxi"
 include "core/keeping.pxi"
 include "core/rows.pxi"
 include "core/bulk.pxi"
@@ -213,6 +214,15 @@ cdef class Engine:
     def remove_cap(self, str cap_id not None, *, now_ns, str etag=""):
         with self.caps_guard:
             return uninstall_cap(self.engine, self.caps, cap_id, time_of(now_ns, "now_ns"), etag)
+
+    def apply_cap(self, str cap_id not None, cap, *, sequence, time_ns, bint counts_reset=False):
+        with self.caps_guard:
+            if cap is None:
+                apply_cap_removed(self.engine, self.caps, cap_id, whole(sequence, "sequence"),
+                                  time_of(time_ns, "time_ns"))
+            else:
+                apply_cap_set(self.engine, self.caps, cap, counts_reset,
+                              whole(sequence, "sequence"), time_of(time_ns, "time_ns"))
 
     def get_cap(self, str cap_id not None):
         with self.caps_guard:

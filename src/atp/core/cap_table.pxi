@@ -227,12 +227,25 @@ cdef void install_plan(L.Engine* engine, const L.CapPlan* plan) noexcept nogil:
     store(&engine.plan.generation, engine.plan.generation + 1)
 
 
+cdef void swap_in(
+    L.Engine* engine, L.CapTable* table, const L.CapPlan* plan, Py_ssize_t number, bint anew,
+    int64_t time, int64_t sequence
+) noexcept nogil:
+    # Every shard is locked. `number` is of the rule that is new; -1: one is gone.
+    if number >= 0:
+        table.rules[number].set_sequence = sequence
+        table.rules[number].update_time = time
+        if anew:
+            table.rules[number].since_generation = <uint32_t>(engine.plan.generation + 1)
+    L.swap_tables(engine.caps, table[0])
+    install_plan(engine, plan)
+
+
 cdef int64_t swap_table(
     L.Engine* engine, L.CapTable* table, const L.CapPlan* plan, const EventFacts* facts,
-    bint setting, Py_ssize_t number, bint anew, int64_t now
+    Py_ssize_t number, bint anew, int64_t now
 ) noexcept nogil:
-    # Returns the sequence, or less than 0 when a limit is in the way: minus its number. `number` is
-    # of the rule that is new.
+    # Returns the sequence, or less than 0 when a limit is in the way: minus its number.
     cdef int64_t sequence
     cdef int64_t time = enter(engine, now, EVERY_SHARD)
     cdef EventFacts stamped = facts[0]
@@ -241,14 +254,8 @@ cdef int64_t swap_table(
     if sequence == 0 and not promise_event(engine):
         sequence = -LIMIT_MEMORY
     if sequence == 0:
-        sequence = record_change(engine, CAP_SET if setting else CAP_REMOVED, &stamped)
-        if setting:
-            table.rules[number].set_sequence = sequence
-            table.rules[number].update_time = time
-            if anew:
-                table.rules[number].since_generation = <uint32_t>(engine.plan.generation + 1)
-        L.swap_tables(engine.caps, table[0])
-        install_plan(engine, plan)
+        sequence = record_change(engine, CAP_SET if number >= 0 else CAP_REMOVED, &stamped)
+        swap_in(engine, table, plan, number, anew, time, sequence)
     unlock(engine, EVERY_SHARD)
     return sequence
 
@@ -259,6 +266,31 @@ cdef object unchanged_caps(int limit):
     return words.LimitReached(_LIMIT_NAMES[limit])
 
 
+cdef Py_ssize_t enter_rule(
+    L.Engine* engine, vector[L.Rule]& rules, L.Rule* rule, bint known, bint anew
+) except -1:
+    # Puts the rule where its cap id belongs, and returns where that is. A known cap keeps its
+    # statistics, and its counts unless they start anew.
+    cdef Py_ssize_t number = 0
+    while number < <Py_ssize_t>rules.size() and rules[number].cap_id < rule.cap_id:
+        number += 1
+    if known:
+        rule.statistics = rules[number].statistics
+        rule.uid = rules[number].uid
+        rule.since_generation = rules[number].since_generation
+        rules[number] = rule[0]
+    else:
+        rules.insert(rules.begin() + number, rule[0])
+    if anew:
+        rules[number].uid = engine.next_cap_uid
+        engine.next_cap_uid += 1
+    return number
+
+
+cdef list caps_in_order(vector[L.Rule]& rules, dict caps):
+    return [caps[(<bytes>rules[i].cap_id).decode()] for i in range(rules.size())]
+
+
 cdef object install_cap(L.Engine* engine, dict caps, cap, int64_t now, str etag):
     cdef L.Rule rule
     cdef CapFacts cap_facts
@@ -266,9 +298,9 @@ cdef object install_cap(L.Engine* engine, dict caps, cap, int64_t now, str etag)
     cdef vector[L.Rule] rules
     cdef L.CapTable table
     cdef L.CapPlan plan
-    cdef Py_ssize_t number = 0
+    cdef Py_ssize_t number
     cdef int64_t sequence
-    cdef bint anew = True
+    cdef bint anew
     compile_cap(cap, &rule, &cap_facts)
     cap = words.Cap(*cap)._replace(skus=tuple(cap.skus), overrides=tuple(cap.overrides))
     old = caps.get(cap.cap_id)
@@ -276,25 +308,14 @@ cdef object install_cap(L.Engine* engine, dict caps, cap, int64_t now, str etag)
         raise words.CapChanged(f"the cap {cap.cap_id!r} has changed; read it again")
     if old is None and len(caps) >= bounds.CAPS_MAX:
         raise words.LimitReached("caps_max")
-    rules = engine.caps.rules
     if old is not None:
         number = rule_number_of(engine, cap.cap_id)
-        if rules[number].definition == rule.definition:
-            return cap_status(engine, caps, number), rules[number].set_sequence
-        anew = not counts_alike(old, cap)
-        rule.statistics = rules[number].statistics
-        rule.uid = rules[number].uid
-        rule.since_generation = rules[number].since_generation
-        rules[number] = rule
-    else:
-        while number < <Py_ssize_t>rules.size() and rules[number].cap_id < rule.cap_id:
-            number += 1
-        rules.insert(rules.begin() + number, rule)
-    if anew:
-        rules[number].uid = engine.next_cap_uid
-        engine.next_cap_uid += 1
-    after = {**caps, cap.cap_id: cap}
-    in_order = [after[(<bytes>rules[i].cap_id).decode()] for i in range(rules.size())]
+        if engine.caps.rules[number].definition == rule.definition:
+            return cap_status(engine, caps, number), engine.caps.rules[number].set_sequence
+    anew = old is None or not counts_alike(old, cap)
+    rules = engine.caps.rules
+    number = enter_rule(engine, rules, &rule, old is not None, anew)
+    in_order = caps_in_order(rules, {**caps, cap.cap_id: cap})
     table = build_table(rules, in_order)
     build_plan(&table, in_order, &plan)
     clear_facts(&facts, now)
@@ -302,7 +323,7 @@ cdef object install_cap(L.Engine* engine, dict caps, cap, int64_t now, str etag)
     facts.message_size = rule.definition.size()
     facts.counts_reset = anew
     with nogil:
-        sequence = swap_table(engine, &table, &plan, &facts, True, number, anew, now)
+        sequence = swap_table(engine, &table, &plan, &facts, number, anew, now)
     if sequence < 0:
         raise unchanged_caps(<int>-sequence)
     caps[cap.cap_id] = cap
@@ -323,14 +344,14 @@ cdef int64_t uninstall_cap(
         raise words.CapChanged(f"the cap {cap_id!r} has changed; read it again")
     rules = engine.caps.rules
     rules.erase(rules.begin() + number)
-    in_order = [caps[(<bytes>rules[i].cap_id).decode()] for i in range(rules.size())]
+    in_order = caps_in_order(rules, caps)
     table = build_table(rules, in_order)
     build_plan(&table, in_order, &plan)
     clear_facts(&facts, now)
     facts.message = name.data()
     facts.message_size = name.size()
     with nogil:
-        sequence = swap_table(engine, &table, &plan, &facts, False, 0, False, now)
+        sequence = swap_table(engine, &table, &plan, &facts, -1, False, now)
     if sequence < 0:
         raise unchanged_caps(<int>-sequence)
     del caps[cap_id]
