@@ -333,7 +333,12 @@ def test_both_faces_offer_the_same_calls() -> None:
     public = {name for name in vars(Client) if not name.startswith("_")}
     assert public == {name for name in vars(AsyncClient) if not name.startswith("_")}
     # `hold` takes what `reserve` takes and is no call of its own.
-    assert public == {*builders, "call", "close", "hold", "iterate_caps", "iterate_stock"}
+    others = {"call", "close", "hold", "iterate_caps", "iterate_stock", "watch", "watch_responses"}
+    assert public == {*builders, *others}
+    for name in others:
+        of_both = (inspect.signature(getattr(kind, name)) for kind in (Client, AsyncClient))
+        first, second = (list(signature.parameters.values()) for signature in of_both)
+        assert [each.name for each in first] == [each.name for each in second]
 
 
 def test_a_blocking_client_is_shared_by_threads(server: ServerProcess) -> None:

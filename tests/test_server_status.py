@@ -15,6 +15,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.rpc import error_details_pb2
 
 from atp import vocabulary
+from atp.journal.feed import PositionGone
 from atp.server import convert, status
 from atp.v1 import cap_service_pb2, reservation_service_pb2, stock_service_pb2
 
@@ -91,7 +92,7 @@ def test_every_error_has_one_row_and_one_reason() -> None:
     }
     rows = [row.error for row in status.ERRORS]
     assert len(rows) == len(set(rows))
-    assert set(rows) == in_vocabulary | in_server
+    assert set(rows) == in_vocabulary | in_server | {PositionGone}
     reasons = [row.reason for row in (*status.ERRORS, status.FAULT)]
     assert len(reasons) == len(set(reasons))
     for reason in reasons:

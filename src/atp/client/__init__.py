@@ -6,6 +6,7 @@
     hold.py           a hold as a context manager
     retry.py          when a call is tried again, and after how long
     data_calls.py     what a checkout asks        control_calls.py   what operators ask
+    feed.py           a watch of the change feed  changes.py         what a feed tells of
     call.py           one logical call, before it is sent
     convert.py        the messages of atp.v1 as vocabulary
     channel.py        addresses, TLS, knobs       errors.py          what goes wrong
@@ -13,6 +14,7 @@
 """
 
 from atp.client.aio import AsyncClient
+from atp.client.changes import Change
 from atp.client.channel import (
     DEFAULT_CONTROL_ADDRESS,
     DEFAULT_DATA_ADDRESS,
@@ -28,6 +30,7 @@ from atp.client.errors import (
     HoldLost,
     InvalidArgument,
     NotFound,
+    OutOfRange,
     PermissionDenied,
     Refused,
     ReplyUnknown,
@@ -58,6 +61,7 @@ __all__ = [
     "Availability",
     "CapChange",
     "CapPage",
+    "Change",
     "ChangeRefused",
     "ChannelOptions",
     "Client",
@@ -67,6 +71,7 @@ __all__ = [
     "HoldLost",
     "InvalidArgument",
     "NotFound",
+    "OutOfRange",
     "OutcomeCount",
     "PermissionDenied",
     "Refused",

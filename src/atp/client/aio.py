@@ -8,21 +8,24 @@ opened by the first call.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import grpc
 import grpc.aio
 
+from atp.client import changes, control_calls, data_calls, feed
 from atp.client import channel as channels
-from atp.client import control_calls, data_calls
 from atp.client.call import Call, Method, Plane, dress_as_method
+from atp.client.changes import Change
 from atp.client.channel import DEFAULT_CONTROL_ADDRESS, DEFAULT_DATA_ADDRESS, ChannelOptions, Tls
 from atp.client.clock import Clock
 from atp.client.errors import from_rpc_error
 from atp.client.hold import AsyncHold
 from atp.client.retry import DEFAULT_TIMEOUT_S, Attempts, RetryPolicy
+from atp.v1 import maintenance_service_pb2 as maintenance_pb
 from atp.vocabulary import CapStatus, ReserveReply, Stock
 
 Reply = TypeVar("Reply")
@@ -123,6 +126,45 @@ class AsyncClient:
             if not page_token:
                 return
 
+    async def watch(
+        self, from_sequence: int = 0, *, resume_s: float = 0.0
+    ) -> AsyncIterator[Change]:
+        """Every change from one on, in order and without gaps: the past first, then each as it is
+        durable, for ever. `from_sequence` 0: only what happens from now on.
+
+        Goes on by itself where it was when the server is back, or the reader was too slow for it,
+        within `resume_s` seconds (math.inf: however long it takes; 0: raises). To go on later, keep
+        the last change's sequence and ask from the one after it.
+
+        Raises OutOfRange (those changes are gone, or lie in the future), ResourceExhausted (too
+        slow, or too many watch), InvalidArgument, Unavailable.
+        """
+        async with aclosing(self.watch_responses(from_sequence, resume_s=resume_s)) as responses:
+            async for response in responses:
+                for event in response.events:
+                    yield changes.change(event)
+
+    async def watch_responses(
+        self, from_sequence: int = 0, *, resume_s: float = 0.0
+    ) -> AsyncGenerator[maintenance_pb.WatchResponse]:
+        """The same as `watch`, as the messages that the server sends. One without changes only says
+        how far the feed has come."""
+        address = self._addresses[Plane.CONTROL]
+        watch = feed.Watch(from_sequence, resume_s, self._retry, self._clock, address)
+        while True:
+            stream = self._watch(watch.request)
+            try:
+                async for response in stream:
+                    watch.check(response)
+                    yield response
+                    watch.move(response)
+                error = feed.ended()
+            except grpc.aio.AioRpcError as failure:
+                error = from_rpc_error(failure)
+            finally:
+                stream.cancel()
+            await self._clock.sleep_async(watch.delay_after(error))
+
     async def call(self, call: Call[Reply], /) -> Reply:
         """Runs a call: as often as the policy allows, within its deadline, always with one id."""
         attempts = Attempts(call, self._retry, self._clock, self._timeout_s)
@@ -139,8 +181,27 @@ class AsyncClient:
 
     @functools.cached_property
     def _callables(self) -> dict[Method, grpc.aio.UnaryUnaryMultiCallable[Any, Any]]:
-        """Opens both channels; late, because grpcio's asyncio channels need the running loop."""
-        for plane, address in self._addresses.items():
+        opened = self._open()
+        return {
+            method: opened[method.plane].unary_unary(
+                method.path,
+                request_serializer=channels.serialize,
+                response_deserializer=method.response.FromString,
+            )
+            for method in (*data_calls.METHODS, *control_calls.METHODS)
+        }
+
+    @functools.cached_property
+    def _watch(self) -> grpc.aio.UnaryStreamMultiCallable[Any, Any]:
+        return self._open()[Plane.CONTROL].unary_stream(
+            feed.WATCH.path,
+            request_serializer=channels.serialize,
+            response_deserializer=feed.WATCH.response.FromString,
+        )
+
+    def _open(self) -> dict[Plane, grpc.aio.Channel]:
+        """Both channels; opened late, because grpcio's asyncio channels need the running loop."""
+        for plane, address in self._addresses.items() if not self._channels else ():
             tls, options = self._tls[plane], self._options
             self._channels[plane] = (
                 grpc.aio.insecure_channel(address, options.as_grpc(None))
@@ -149,14 +210,7 @@ class AsyncClient:
                     address, channels.credentials(tls), options.as_grpc(tls)
                 )
             )
-        return {
-            method: self._channels[method.plane].unary_unary(
-                method.path,
-                request_serializer=channels.serialize,
-                response_deserializer=method.response.FromString,
-            )
-            for method in (*data_calls.METHODS, *control_calls.METHODS)
-        }
+        return self._channels
 
     async def close(self) -> None:
         """Ends the connections; calls under way are cancelled."""

@@ -93,6 +93,16 @@ class ResourceExhausted(AtpError):
         return self.metadata.get("limit_name", "")
 
 
+class OutOfRange(AtpError):
+    """A feed can't begin there: those changes are gone, or lie in the future."""
+
+    @property
+    def resume_sequence(self) -> int:
+        """The nearest sequence that it can begin with."""
+        named = self.metadata.get("first_sequence") or self.metadata.get("resume_sequence")
+        return int(named or 0)
+
+
 class Unavailable(AtpError):
     """No server was reached, or the server cannot take the call now."""
 
@@ -123,6 +133,7 @@ _BY_CODE: Mapping[grpc.StatusCode, type[AtpError]] = {
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.ABORTED: Aborted,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
+    grpc.StatusCode.OUT_OF_RANGE: OutOfRange,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,

@@ -6,20 +6,23 @@ modules it shares with the async client. Holds no state of a hold or of a caller
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import grpc
 
+from atp.client import changes, control_calls, data_calls, feed
 from atp.client import channel as channels
-from atp.client import control_calls, data_calls
 from atp.client.call import Call, Method, Plane, dress_as_method
+from atp.client.changes import Change
 from atp.client.channel import DEFAULT_CONTROL_ADDRESS, DEFAULT_DATA_ADDRESS, ChannelOptions, Tls
 from atp.client.clock import Clock
 from atp.client.errors import from_rpc_error
 from atp.client.hold import Hold
 from atp.client.retry import DEFAULT_TIMEOUT_S, Attempts, RetryPolicy
+from atp.v1 import maintenance_service_pb2 as maintenance_pb
 from atp.vocabulary import CapStatus, ReserveReply, Stock
 
 Reply = TypeVar("Reply")
@@ -82,6 +85,13 @@ class Client:
             )
             for method in (*data_calls.METHODS, *control_calls.METHODS)
         }
+        self._watch: grpc.UnaryStreamMultiCallable[Any, Any] = self._channels[
+            Plane.CONTROL
+        ].unary_stream(
+            feed.WATCH.path,
+            request_serializer=channels.serialize,
+            response_deserializer=feed.WATCH.response.FromString,
+        )
 
     reserve = _operation(data_calls.reserve)
     hold = _hold(data_calls.reserve)
@@ -121,6 +131,42 @@ class Client:
             page_token = page.next_page_token
             if not page_token:
                 return
+
+    def watch(self, from_sequence: int = 0, *, resume_s: float = 0.0) -> Iterator[Change]:
+        """Every change from one on, in order and without gaps: the past first, then each as it is
+        durable, for ever. `from_sequence` 0: only what happens from now on.
+
+        Goes on by itself where it was when the server is back, or the reader was too slow for it,
+        within `resume_s` seconds (math.inf: however long it takes; 0: raises). To go on later, keep
+        the last change's sequence and ask from the one after it.
+
+        Raises OutOfRange (those changes are gone, or lie in the future), ResourceExhausted (too
+        slow, or too many watch), InvalidArgument, Unavailable.
+        """
+        with closing(self.watch_responses(from_sequence, resume_s=resume_s)) as responses:
+            for response in responses:
+                yield from map(changes.change, response.events)
+
+    def watch_responses(
+        self, from_sequence: int = 0, *, resume_s: float = 0.0
+    ) -> Generator[maintenance_pb.WatchResponse]:
+        """The same as `watch`, as the messages that the server sends. One without changes only says
+        how far the feed has come."""
+        address = self._addresses[Plane.CONTROL]
+        watch = feed.Watch(from_sequence, resume_s, self._retry, self._clock, address)
+        while True:
+            stream = self._watch(watch.request)
+            try:
+                for response in stream:
+                    watch.check(response)
+                    yield response
+                    watch.move(response)
+                error = feed.ended()
+            except grpc.RpcError as failure:
+                error = from_rpc_error(failure)
+            finally:
+                stream.cancel()
+            self._clock.sleep(watch.delay_after(error))
 
     def call(self, call: Call[Reply], /) -> Reply:
         """Runs a call: as often as the policy allows, within its deadline, always with one id."""

@@ -62,6 +62,9 @@ def _stream(
     async def call(raw: bytes, context: Context) -> None:
         request = None
         try:
+            # By itself, so that a stream may end while its first response is still on the way: gRPC
+            # can't tell an end before what opens the answer was sent.
+            await context.send_initial_metadata(())
             request = _read(request_class, raw)
             await answer(request, context.write)
         except Exception as error:

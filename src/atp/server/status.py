@@ -17,6 +17,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from atp.journal.feed import PositionGone
 from atp.v1 import cap_service_pb2 as cap_pb
 from atp.v1 import reservation_service_pb2 as reservation_pb
 from atp.v1 import stock_service_pb2 as stock_pb
@@ -65,6 +66,32 @@ class Overloaded(Exception):
         self.limit_value = str(calls_max)
 
 
+class PositionAhead(LookupError):
+    """A watch asks for changes that nobody has made."""
+
+    def __init__(self, position: int, resume_sequence: int) -> None:
+        super().__init__(
+            f"change {position} lies in the future: the next one to be told is {resume_sequence}"
+        )
+        self.resume_sequence = resume_sequence
+
+
+class WatchTooSlow(Exception):
+    """The reader of a watch took nothing for too long."""
+
+    def __init__(self, resume_sequence: int) -> None:
+        super().__init__(f"nothing was taken for too long; resume from {resume_sequence}")
+        self.resume_sequence = resume_sequence
+
+
+class Draining(Exception):
+    """The server stops, and with it a watch."""
+
+    def __init__(self, resume_sequence: int) -> None:
+        super().__init__(f"the server stops; resume from {resume_sequence}")
+        self.resume_sequence = resume_sequence
+
+
 class ErrorRow(NamedTuple):
     """How one kind of error is told."""
 
@@ -94,6 +121,31 @@ ERRORS: tuple[ErrorRow, ...] = (
         grpc.StatusCode.UNAVAILABLE,
         "OVERLOADED",
         ("limit_name", "limit_value"),
+        retry_ms=200,
+    ),
+    ErrorRow(
+        PositionGone,
+        grpc.StatusCode.OUT_OF_RANGE,
+        "WATCH_POSITION_GONE",
+        ("first_sequence",),
+    ),
+    ErrorRow(
+        PositionAhead,
+        grpc.StatusCode.OUT_OF_RANGE,
+        "WATCH_POSITION_AHEAD",
+        ("resume_sequence",),
+    ),
+    ErrorRow(
+        WatchTooSlow,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "WATCH_TOO_SLOW",
+        ("resume_sequence",),
+    ),
+    ErrorRow(
+        Draining,
+        grpc.StatusCode.UNAVAILABLE,
+        "DRAINING",
+        ("resume_sequence",),
         retry_ms=200,
     ),
 )

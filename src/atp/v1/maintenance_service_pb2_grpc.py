@@ -89,11 +89,12 @@ class MaintenanceServiceServicer:
 
     def Watch(self, request, context):
         """Streams every change from a position on, in order and without gaps: those of the past from the
-        journal's segments, then each as soon as it is durable. Ends only with an error, which says
-        where to resume: OUT_OF_RANGE when the segments with that position are gone
-        (WATCH_POSITION_GONE with first_sequence) or it lies in the future, RESOURCE_EXHAUSTED when the
-        reader took nothing for too long or too many watch (WATCH_TOO_SLOW with resume_sequence),
-        UNAVAILABLE when the server stops.
+        journal's segments, then each once it is durable. The first response comes at once, with or
+        without changes. Ends only with an error, which says where to resume: OUT_OF_RANGE when the
+        segments with that position are gone (WATCH_POSITION_GONE with first_sequence) or it lies in
+        the future (WATCH_POSITION_AHEAD with resume_sequence), RESOURCE_EXHAUSTED when the reader took
+        nothing for too long (WATCH_TOO_SLOW with resume_sequence) or too many watch (LIMIT_REACHED),
+        UNAVAILABLE when the server stops (DRAINING with resume_sequence).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
