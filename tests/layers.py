@@ -61,6 +61,7 @@ SOLE_PLACES: Mapping[str, tuple[str, ...]] = {
     r"datetime\.(datetime|date)\.(now|utcnow|today)": CLOCKS,
     r"(random|secrets)\..+": CLOCKS,
     r"uuid\.uuid\w*": CLOCKS,
+    r"os\.urandom": ("journal/directory.py",),
     r"os\.(environ|environb|getenv|putenv)(\..+)?": ("settings.py",),
     r".*\.HasField": (
         "server/convert.py",

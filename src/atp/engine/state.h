@@ -20,12 +20,12 @@ struct Settings {
   bool record_events;
 };
 
-constexpr std::size_t kTailRoom = std::size_t{4} << 30;      // of address space, not of memory
+constexpr std::size_t kTailRoom = std::size_t{16} << 30;     // of address space, not of memory
 constexpr std::size_t kTailRoomLeast = std::size_t{64} << 20;  // where a system gives less
 
 // Where changes get their sequence and, if wanted, leave their event, each after a RecordHead
-// (events.h). Two stretches of address space that never move: one fills, the other is empty, or with
-// whoever writes what it holds. A page of them takes memory once it was touched.
+// (events.h). Two stretches of address space that never move: one fills, the other is empty, or
+// with whoever writes what it holds. A page of them takes memory once it was touched.
 struct Tail {
   Lock lock;
   bool behind = false;        // more waits to be written than is allowed

@@ -1,8 +1,8 @@
 // The tail: where a change gets its sequence and leaves its event, under a lock of its own, and
-// where whoever remembers takes all that came since. Owns the order of records and the bound on what
-// waits; writes no file. An append allocates nothing, calls no system, and cannot fail: the two
-// stretches have room beyond the bound for one largest event of every thread, and for an expiry of
-// every hold.
+// where whoever remembers takes all that came since. Owns the order of records and the bound on
+// what waits; writes no file. An append allocates nothing, calls no system, and cannot fail: the
+// two stretches have room beyond the bound for one largest event of every thread, and for an expiry
+// of every hold.
 #pragma once
 #include <ctime>
 
@@ -97,8 +97,8 @@ struct Taken {
   std::int64_t last_sequence;
 };
 
-// Takes all that waits; from now on the other stretch fills. Nothing taken: no bytes. What was taken
-// before must have come back.
+// Takes all that waits; from now on the other stretch fills. Nothing taken: no bytes. What was
+// taken before must have come back.
 inline Taken take_tail(Engine& engine) {
   Tail& tail = engine.tail;
   tail.lock.take();
@@ -142,6 +142,13 @@ inline void set_space(Engine& engine, std::int64_t level) {
   engine.tail.space = level;
   settle_gate(engine);
   engine.tail.lock.give();
+}
+
+inline bool is_behind(Engine& engine) {
+  engine.tail.lock.take();
+  const bool behind = engine.tail.behind;
+  engine.tail.lock.give();
+  return behind;
 }
 
 inline void set_most_waiting(Engine& engine, std::size_t most) {

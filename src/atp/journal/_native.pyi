@@ -1,10 +1,107 @@
 """Typed face of the journal's compiled unit."""
 
-from typing import NamedTuple
+import os
+from typing import NamedTuple, final
 
 from _typeshed import ReadableBuffer
 
 from atp._core import Engine
+
+def checksum(data: ReadableBuffer) -> int:
+    """XXH3-64 of bytes: the checksum of every record, header and mark."""
+
+class WriterStatistics(NamedTuple):
+    """What the committer has done, and what waits."""
+
+    durable: int
+    """The last sequence that a sync has covered."""
+    written: int
+    """The last sequence that was given to the system."""
+    waiting_records: int
+    """Changes made and not yet durable."""
+    waiting_bytes: int
+    """Bytes of those."""
+    syncs: int
+    """Syncs since the start."""
+    sync_p50_ns: int
+    """Time that a sync took, over the last 4,096: median."""
+    sync_p99_ns: int
+    """The same: 99 of 100 took less."""
+    sync_most_ns: int
+    """The longest since the start."""
+    written_bytes: int
+    """Bytes of records written since the start."""
+    segment_bytes: int
+    """Bytes of the segment in use: its header and records."""
+    space_level: int
+    """What room on the disk lets pass: 0 all, 1 no new holds, 2 no change."""
+    is_behind: bool
+    """More waits to be written than is allowed: no change passes."""
+
+@final
+class Writer:
+    """The committer of one engine: all its changes into the segments of one directory."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        directory: str | os.PathLike[str],
+        store_id: bytes,
+        *,
+        next_sequence: int,
+        now_ns: int,
+        segment_bytes: int,
+        durability: str,
+        sync_interval_ns: int,
+        backlog_bytes_max: int,
+        room_kept_bytes: int = 0,
+        inline_commits: bool = True,
+    ) -> None:
+        """Go on after the last record of DIRECTORY/journal, or begin its first segment.
+
+        `next_sequence` is the engine's sequence + 1. `durability` is sync, interval or off. Below
+        `room_kept_bytes` free on the disk new holds are refused. `inline_commits`: a thread in
+        wait() may commit itself. Raises OSError, and ValueError when the last segment has
+        something other than the records before `next_sequence`, and zeros: it is to be recovered
+        first.
+        """
+
+    def run(self) -> None:
+        """Commit for those who kick, and by the clock, without the GIL, until stop().
+
+        Raises OSError when a write, a sync or a rename failed; nothing is called durable then, and
+        the process must end.
+        """
+
+    def run_ahead(self) -> None:
+        """Keep a spare segment beside the one in use, without the GIL, until stop()."""
+
+    def tend(self) -> None:
+        """Look after the spare segment and the room on the disk once, now."""
+
+    def stop(self) -> None:
+        """Write and sync what waits; run() and run_ahead() return."""
+
+    def wait(self, sequence: int, timeout_ns: int) -> bool:
+        """Wait, without the GIL, until a sequence is durable; False if it isn't in time."""
+
+    def kick(self, sequence: int) -> None:
+        """Say that somebody waits for a sequence; notify_fd will tell."""
+
+    @property
+    def durable(self) -> int:
+        """The last sequence that a sync has covered."""
+
+    @property
+    def written(self) -> int:
+        """The last sequence that was given to the system."""
+
+    @property
+    def notify_fd(self) -> int:
+        """An eventfd: readable once `durable` moved on for someone who kicked."""
+
+    def statistics(self) -> WriterStatistics:
+        """What was done, and what waits."""
 
 class ReplayResult(NamedTuple):
     """How far a replay came: `offset` is where the next record begins or would begin, `sequence`

@@ -4,8 +4,19 @@
 #   replay      records to changes of an engine
 #   snapshot    the whole state to a file and back
 #   feed        records to the messages of the change feed
+from libc.stdint cimport int64_t, uint8_t
+
 from atp._core cimport Engine
 from atp.engine cimport layout as L
+from atp.engine.native cimport hash64, load
+from atp.journal.writer cimport (
+    INTERVAL, OFF, SYNC, Durability, NativeWriter, WriterFigures, WriterOptions,
+)
+
+import os
+from collections import namedtuple
+
+cimport cython
 
 include "native/writer.pxi"
 include "native/replay.pxi"

@@ -5,6 +5,8 @@ Owns the words; each message is one line that says what is wrong and where. Rais
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class EventRefused(Exception):
     """An event that cannot be applied: it does not fit the state before it, or is malformed.
@@ -15,4 +17,35 @@ class EventRefused(Exception):
     def __init__(self, sequence: int, reason: str) -> None:
         super().__init__(f"change {sequence} {reason}")
         self.sequence = sequence
+        self.reason = reason
+
+
+class DirectoryBusy(Exception):
+    """Another process owns the data directory; `holder` is what it says of itself."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        said = holder or "another process, which does not say who it is"
+        super().__init__(f"{path} is in use by {said}: stop it, or name another data directory")
+        self.path = path
+        self.holder = holder
+
+
+class FutureVersion(Exception):
+    """A file was written by a newer atp than this one, which does not guess what it means."""
+
+    def __init__(self, path: Path, version: int, newest: int) -> None:
+        super().__init__(
+            f"{path} was written by a newer atp: its format is version {version}, and this one"
+            f" reads up to {newest}: start the newer atp"
+        )
+        self.path = path
+        self.version = version
+
+
+class StoreDamaged(Exception):
+    """The data directory can't be told to be one, or which one it is."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path = path
         self.reason = reason

@@ -1,0 +1,187 @@
+// What a journal's files begin with, and the spare segment that is made before it is needed. Owns
+// the headers (docs/journal-format.md has every byte) and writing all of something; decides nothing
+// about what is durable.
+#pragma once
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <string>
+
+#include "record.h"
+
+namespace atp {
+
+constexpr char kSegmentMagic[9] = "ATPSEGMT";
+constexpr char kSyncedMagic[9] = "ATPSYNCD";
+constexpr std::uint32_t kSegmentVersion = 1;
+
+struct SegmentHeader {
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t zero;
+  std::uint8_t store_id[16];
+  std::int64_t first_sequence;
+  std::int64_t create_time;  // ns since the Unix epoch
+  std::uint64_t zeros;
+  std::uint64_t checksum;  // XXH3-64 of the bytes before
+};
+static_assert(sizeof(SegmentHeader) == 64 && offsetof(SegmentHeader, checksum) == 56);
+
+struct SyncedMark {
+  char magic[8];
+  std::uint8_t store_id[16];
+  std::int64_t sequence;
+  std::uint64_t checksum;  // XXH3-64 of the bytes before
+};
+static_assert(sizeof(SyncedMark) == 40 && offsetof(SyncedMark, checksum) == 32);
+
+enum class Done { kYes, kFull, kFailed };
+
+// What went wrong: a system's error number, or 0 for a file that is not as it must be.
+struct Fault {
+  int number = 0;
+  std::string doing;
+  std::string path;
+};
+
+inline bool means_full(int number) {
+  return number == ENOSPC || number == EDQUOT || number == EFBIG;
+}
+
+inline Done failed(Fault* fault, const char* doing, const std::string& path) {
+  *fault = Fault{errno, doing, path};
+  return Done::kFailed;
+}
+inline Done full_or_failed(Fault* fault, const char* doing, const std::string& path) {
+  return means_full(errno) ? Done::kFull : failed(fault, doing, path);
+}
+
+// Short writes are gone on with.
+inline Done write_at(int fd, const char* bytes, std::size_t size, std::size_t at,
+                     const std::string& path, Fault* fault) {
+  while (size) {
+    const ssize_t written = pwrite(fd, bytes, size, static_cast<off_t>(at));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return full_or_failed(fault, "write", path);
+    bytes += written;
+    at += static_cast<std::size_t>(written);
+    size -= static_cast<std::size_t>(written);
+  }
+  return Done::kYes;
+}
+
+inline std::string segment_name(std::int64_t first_sequence) {
+  char name[64];
+  std::snprintf(name, sizeof name, "%020lld.segment", static_cast<long long>(first_sequence));
+  return name;
+}
+
+inline SegmentHeader segment_header(const std::uint8_t* store_id, std::int64_t first_sequence,
+                                    std::int64_t now) {
+  SegmentHeader header{};
+  std::memcpy(header.magic, kSegmentMagic, sizeof header.magic);
+  header.version = kSegmentVersion;
+  std::memcpy(header.store_id, store_id, sizeof header.store_id);
+  header.first_sequence = first_sequence;
+  header.create_time = now;
+  header.checksum = hash64(&header, offsetof(SegmentHeader, checksum));
+  return header;
+}
+
+inline bool is_sound_header(const char* bytes, const std::uint8_t* store_id,
+                            std::int64_t first_sequence) {
+  SegmentHeader header;
+  std::memcpy(&header, bytes, sizeof header);
+  return std::memcmp(header.magic, kSegmentMagic, sizeof header.magic) == 0 &&
+         header.version <= kSegmentVersion && header.first_sequence == first_sequence &&
+         std::memcmp(header.store_id, store_id, sizeof header.store_id) == 0 &&
+         header.checksum == hash64(&header, offsetof(SegmentHeader, checksum));
+}
+
+inline SyncedMark synced_mark(const std::uint8_t* store_id, std::int64_t sequence) {
+  SyncedMark mark{};
+  std::memcpy(mark.magic, kSyncedMagic, sizeof mark.magic);
+  std::memcpy(mark.store_id, store_id, sizeof mark.store_id);
+  mark.sequence = sequence;
+  mark.checksum = hash64(&mark, offsetof(SyncedMark, checksum));
+  return mark;
+}
+
+// A segment without a name or records, preallocated. Any thread may make it, one takes it.
+class Spare {
+ public:
+  Spare(const std::string& folder, std::size_t bytes) : folder_(folder), bytes_(bytes) {}
+  ~Spare() {
+    if (fd_ < 0) return;
+    close(fd_);
+    unlink(path_.c_str());
+  }
+  Spare(const Spare&) = delete;
+  Spare& operator=(const Spare&) = delete;
+
+  bool is_there() {
+    std::lock_guard<std::mutex> held(lock_);
+    return fd_ >= 0;
+  }
+
+  // Makes it if it isn't there. Zeros written ahead make the syncs of the records that take their
+  // place faster; they take their time, so they are not for those who hurry.
+  Done make(bool with_zeros, Fault* fault) {
+    if (is_there()) return Done::kYes;
+    std::string path;
+    {
+      std::lock_guard<std::mutex> held(lock_);
+      path = folder_ + "/spare-" + std::to_string(++made_) + ".part";
+    }
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) return full_or_failed(fault, "make", path);
+    const Done done = fill(fd, path, with_zeros, fault);
+    std::lock_guard<std::mutex> held(lock_);
+    if (done == Done::kYes && fd_ < 0) {
+      fd_ = fd;
+      path_ = path;
+    } else {
+      close(fd);
+      unlink(path.c_str());
+    }
+    return done;
+  }
+
+  // Hands it over; it must be there.
+  void take(int* fd, std::string* path) {
+    std::lock_guard<std::mutex> held(lock_);
+    ATP_CHECK(fd_ >= 0);
+    *fd = fd_;
+    path->swap(path_);
+    fd_ = -1;
+    path_.clear();
+  }
+
+ private:
+  static constexpr char kZeros[std::size_t{1} << 18] = {};
+
+  Done fill(int fd, const std::string& path, bool with_zeros, Fault* fault) {
+    errno = posix_fallocate(fd, 0, static_cast<off_t>(bytes_));
+    if (errno) return full_or_failed(fault, "make room in", path);
+    for (std::size_t at = 0; with_zeros && at < bytes_; at += sizeof kZeros) {
+      const std::size_t size = std::min(sizeof kZeros, bytes_ - at);
+      const Done done = write_at(fd, kZeros, size, at, path, fault);
+      if (done != Done::kYes) return done;
+    }
+    return fsync(fd) ? failed(fault, "sync", path) : Done::kYes;
+  }
+
+  const std::string folder_;
+  const std::size_t bytes_;
+  std::mutex lock_;
+  int fd_ = -1;
+  std::string path_;
+  std::int64_t made_ = 0;
+};
+
+}  // namespace atp

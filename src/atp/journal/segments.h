@@ -1,0 +1,167 @@
+// The segments of a journal as they are written: the one in use, its spare, and the mark of what
+// was synced. Owns opening, going on, sealing and making durable; starts no thread. Every call says
+// how it went; after a failure nothing further may be called durable.
+#pragma once
+#include <sys/mman.h>
+
+#include "files.h"
+
+namespace atp {
+
+class Segments {
+ public:
+  Segments(const std::string& folder, const std::uint8_t* store_id, std::size_t segment_bytes)
+      : spare(folder, segment_bytes), folder_(folder), segment_bytes_(segment_bytes) {
+    std::memcpy(store_id_, store_id, sizeof store_id_);
+  }
+  ~Segments() {
+    for (int fd : {folder_fd_, mark_fd_, fd_}) {
+      if (fd >= 0) close(fd);
+    }
+  }
+  Segments(const Segments&) = delete;
+  Segments& operator=(const Segments&) = delete;
+
+  Spare spare;
+  Fault fault;  // of the call that answered kFailed
+
+  // Opens the folder, and the last segment if there is one (`first_sequence` > 0). What is in it is
+  // made durable, because whoever read it may tell of it. `next_sequence` is that of the next
+  // record.
+  Done open(std::int64_t first_sequence, std::int64_t next_sequence, std::int64_t now) {
+    folder_fd_ = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd_ < 0) return failed(&fault, "open", folder_);
+    mark_path_ = folder_ + "/synced";
+    mark_fd_ = ::open(mark_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (mark_fd_ < 0) return failed(&fault, "open", mark_path_);
+    Done done = Done::kYes;
+    std::int64_t next = 0;
+    if (first_sequence > 0) done = go_on(first_sequence, &next);
+    if (done == Done::kYes && next > next_sequence) {
+      return wrong("has records after sequence " + std::to_string(next_sequence - 1));
+    }
+    if (done == Done::kYes && next < next_sequence) done = rotate(next_sequence, now);
+    return done == Done::kYes ? mark_synced(next_sequence - 1) : done;
+  }
+
+  // Bytes that the segment in use has left.
+  std::size_t room() const { return size_ > used_ ? size_ - used_ : 0; }
+  std::size_t used() const { return used_; }
+  bool is_empty() const { return used_ == sizeof(SegmentHeader); }
+  const std::string& path() const { return path_; }
+
+  // Whole records, at the end of the segment in use. When the disk is full nothing counts as
+  // written, and the same records are written again at the same place.
+  Done write(const char* bytes, std::size_t size) {
+    const Done done = write_at(fd_, bytes, size, used_, path_, &fault);
+    if (done == Done::kYes) used_ += size;
+    return done;
+  }
+
+  Done sync() { return fdatasync(fd_) ? failed(&fault, "sync", path_) : Done::kYes; }
+
+  // Never synced itself: a floor that may be older than the truth, never newer.
+  Done mark_synced(std::int64_t sequence) {
+    const SyncedMark mark = synced_mark(store_id_, sequence);
+    const char* bytes = reinterpret_cast<const char*>(&mark);
+    const Done done = write_at(mark_fd_, bytes, sizeof mark, 0, mark_path_, &fault);
+    return done == Done::kFull ? Done::kYes : done;
+  }
+
+  // Seals the segment in use, whose records are durable then, and goes on in the spare one, or in
+  // one made at once. kFull: none could be made, and nothing changed.
+  Done rotate(std::int64_t first_sequence, std::int64_t now) {
+    const Done done = spare.make(false, &fault);
+    if (done != Done::kYes) return done;
+    if (fd_ >= 0) {
+      if (ftruncate(fd_, static_cast<off_t>(used_))) return failed(&fault, "cut the end of", path_);
+      if (fsync(fd_)) return failed(&fault, "sync", path_);
+      close(fd_);
+      fd_ = -1;
+    }
+    return use_spare(first_sequence, now);
+  }
+
+  // Bytes that are free for us on the disk.
+  std::int64_t free_bytes() const {
+    struct statvfs disk;
+    if (fstatvfs(folder_fd_, &disk)) return INT64_MAX;
+    return static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
+  }
+
+ private:
+  Done wrong(const std::string& what) {
+    fault = Fault{0, what, path_};
+    return Done::kFailed;
+  }
+
+  // A segment gets its name when its header is durable, so that what has a name has a header.
+  Done use_spare(std::int64_t first_sequence, std::int64_t now) {
+    spare.take(&fd_, &path_);
+    const SegmentHeader header = segment_header(store_id_, first_sequence, now);
+    const char* bytes = reinterpret_cast<const char*>(&header);
+    if (write_at(fd_, bytes, sizeof header, 0, path_, &fault) != Done::kYes) {
+      return failed(&fault, "write", path_);
+    }
+    if (fsync(fd_)) return failed(&fault, "sync", path_);
+    const std::string name = folder_ + "/" + segment_name(first_sequence);
+    if (rename(path_.c_str(), name.c_str())) return failed(&fault, "rename", path_);
+    path_ = name;
+    if (fsync(folder_fd_)) return failed(&fault, "sync", folder_);
+    used_ = sizeof header;
+    size_ = segment_bytes_;
+    return Done::kYes;
+  }
+
+  // Opens the last segment at the end of its records. What follows them must be zeros: cutting is
+  // for recovery, which keeps a copy.
+  Done go_on(std::int64_t first_sequence, std::int64_t* next) {
+    path_ = folder_ + "/" + segment_name(first_sequence);
+    fd_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
+    struct stat about;
+    if (fd_ < 0 || fstat(fd_, &about)) return failed(&fault, "open", path_);
+    size_ = static_cast<std::size_t>(about.st_size);
+    if (size_ < sizeof(SegmentHeader)) return wrong("is too short for a segment");
+    void* mapped = mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd_, 0);
+    if (mapped == MAP_FAILED) return failed(&fault, "read", path_);
+    const char* bytes = static_cast<const char*>(mapped);
+    const bool sound = is_sound_header(bytes, store_id_, first_sequence);
+    const bool clean = find_end(bytes, first_sequence, next);
+    munmap(mapped, size_);
+    if (!sound) return wrong("has a header that is damaged, or of another store");
+    if (!clean) return wrong("has no zeros after its last record, at " + std::to_string(used_));
+    if (size_ < segment_bytes_ &&
+        posix_fallocate(fd_, 0, static_cast<off_t>(segment_bytes_)) == 0) {
+      size_ = segment_bytes_;
+    }
+    return fsync(fd_) ? failed(&fault, "sync", path_) : Done::kYes;
+  }
+
+  // Where the records end, and whether only zeros follow.
+  bool find_end(const char* bytes, std::int64_t first_sequence, std::int64_t* next) {
+    *next = first_sequence;
+    used_ = sizeof(SegmentHeader);
+    RecordHead head;
+    while (std::size_t whole = sound_record(bytes + used_, size_ - used_, &head)) {
+      if (head.sequence != *next) break;
+      ++*next;
+      used_ += whole;
+    }
+    std::size_t zeros = used_;
+    while (zeros < size_ && bytes[zeros] == 0) ++zeros;
+    return zeros == size_;
+  }
+
+  const std::string folder_;
+  std::string mark_path_;
+  std::uint8_t store_id_[16];
+  const std::size_t segment_bytes_;
+  int folder_fd_ = -1;
+  int mark_fd_ = -1;
+  int fd_ = -1;
+  std::string path_;
+  std::size_t used_ = 0;  // bytes of the segment in use, header included
+  std::size_t size_ = 0;  // bytes that are preallocated
+};
+
+}  // namespace atp

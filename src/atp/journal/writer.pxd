@@ -1,0 +1,56 @@
+# What writer.h declares.
+from libc.stdint cimport int64_t, uint8_t
+from libcpp cimport bool as cbool
+from libcpp.string cimport string
+
+from atp.engine.layout cimport Engine
+
+
+cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
+    enum Durability:
+        SYNC "atp::kDurableSync"
+        INTERVAL "atp::kDurableInterval"
+        OFF "atp::kDurableOff"
+
+    struct Fault:
+        int number
+        string doing
+        string path
+
+    struct WriterOptions:
+        size_t segment_bytes
+        Durability durability
+        int64_t sync_interval
+        size_t backlog_bytes_most
+        int64_t room_kept_bytes
+        cbool inline_commits
+        int64_t now
+
+    struct WriterFigures:
+        int64_t durable
+        int64_t written
+        int64_t waiting_bytes
+        int64_t syncs
+        int64_t sync_p50
+        int64_t sync_p99
+        int64_t sync_most
+        int64_t written_bytes
+        int64_t segment_bytes
+        int64_t space
+        cbool behind
+
+    cppclass NativeWriter "atp::Writer":
+        NativeWriter(Engine& engine, const string& folder, const uint8_t* store_id,
+                     const WriterOptions& options) except +
+        bint open(int64_t last_first_sequence, int64_t next_sequence) noexcept
+        bint run() noexcept
+        void run_ahead() noexcept
+        void tend() noexcept
+        void stop() noexcept
+        bint wait(int64_t sequence, int64_t timeout) noexcept
+        void kick(int64_t sequence) noexcept
+        int bell() noexcept
+        int64_t durable() noexcept
+        int64_t written() noexcept
+        const Fault& fault() noexcept
+        WriterFigures figures() except +
