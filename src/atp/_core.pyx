@@ -40,7 +40,7 @@ from atp.engine.events cimport (
 from atp.engine.gate cimport GATE_BEHIND, GATE_OPEN, in_the_way
 from atp.engine.housekeep cimport housekeep
 from atp.engine.locks cimport lock, mask_of_hash, unlock
-from atp.engine.native cimport Key, hash64, hash128, load, raise_to, store
+from atp.engine.native cimport Key, count_leading_zeros, hash64, hash128, load, raise_to, store
 from atp.engine.read cimport (
     LineView, SkuView, View, close_view, open_view, view_record, view_sku,
 )

@@ -15,6 +15,7 @@ OUTCOME_DTYPE = np.dtype([
 cdef extern from "<endian.h>" nogil:
     uint64_t be64toh(uint64_t number) noexcept
     uint64_t htobe64(uint64_t number) noexcept
+    uint64_t le64toh(uint64_t number) noexcept
 
 cdef enum:
     KIND_RESERVE = 1
@@ -85,13 +86,14 @@ cdef Bulk open_bulk(commands, lines) except *:
 
 
 cdef inline const char* text_at(const char* row, Column column, uint32_t* size) noexcept nogil:
-    # NumPy pads text with zero bytes.
+    # NumPy pads text with zero bytes; eight are looked at together.
     cdef Py_ssize_t width = column.width
     cdef uint64_t eight = 0
     while width >= 8:
         memcpy(&eight, row + column.at + width - 8, 8)
         if eight:
-            break
+            size[0] = <uint32_t>(width - (count_leading_zeros(le64toh(eight)) >> 3))
+            return row + column.at
         width -= 8
     while width and row[column.at + width - 1] == 0:
         width -= 1
@@ -107,24 +109,32 @@ cdef bint is_utf8(const char* text, Py_ssize_t size) noexcept with gil:
     return True
 
 
+cdef inline bint is_text(const char* text, uint32_t size) noexcept nogil:
+    # Is it UTF-8? Most is ASCII, which needs no Python to see; the last eight bytes may overlap the
+    # ones before.
+    cdef uint64_t eight = 0
+    cdef uint64_t seen = 0
+    cdef uint32_t i = 0
+    if size >= 8:
+        while i + 8 < size:
+            memcpy(&eight, text + i, 8)
+            seen |= eight
+            i += 8
+        i = size - 8
+        memcpy(&eight, text + i, 8)
+        seen |= eight
+        i = size
+    while i < size:
+        seen |= <uint8_t>text[i]
+        i += 1
+    return seen & <uint64_t>0x8080808080808080 == 0 or is_utf8(text, size)
+
+
 cdef inline bint is_name(const char* row, Column column, uint32_t least) noexcept nogil:
-    # Text of at least so many bytes, in UTF-8. Most is ASCII, which needs no Python to see.
+    # Text of at least so many bytes, in UTF-8.
     cdef uint32_t size = 0
     cdef const char* text = text_at(row, column, &size)
-    cdef uint64_t eight = 0
-    cdef uint32_t i = 0
-    if size < least:
-        return False
-    while i + 8 <= size:
-        memcpy(&eight, text + i, 8)
-        if eight & <uint64_t>0x8080808080808080:
-            return is_utf8(text, size)
-        i += 8
-    while i < size:
-        if <uint8_t>text[i] >= 128:
-            return is_utf8(text, size)
-        i += 1
-    return True
+    return size >= least and is_text(text, size)
 
 
 cdef inline int64_t number_at(const char* row, Column column) noexcept nogil:
@@ -188,15 +198,12 @@ cdef inline uint32_t lines_at(
 
 cdef Py_ssize_t first_bad_line(const Bulk* bulk) noexcept nogil:
     cdef const char* row
-    cdef uint32_t size = 0
     cdef int64_t quantity
     cdef Py_ssize_t i
     for i in range(bulk.lines.count):
         row = bulk.lines.data + i * bulk.lines.stride
-        text_at(row, bulk.sku, &size)
         quantity = number_at(row, bulk.quantity)
-        if (size == 0 or quantity < 1 or quantity > bounds.QUANTITY_MAX
-                or not is_name(row, bulk.sku, 1)):
+        if quantity < 1 or quantity > bounds.QUANTITY_MAX or not is_name(row, bulk.sku, 1):
             return i
     return -1
 
@@ -225,7 +232,7 @@ cdef int problem_of_row(const Bulk* bulk, const char* row, LineAsk* asks) noexce
     cdef int64_t count = count_at(row, bulk.line_count)
     cdef bint reserving = kind == KIND_RESERVE
     cdef uint32_t size = 0
-    text_at(row, bulk.request_id, &size)
+    cdef const char* request_id = text_at(row, bulk.request_id, &size)
     if kind < KIND_RESERVE or kind > KIND_EXTEND:
         return 1
     if size == 0 and (reserving or count):
@@ -234,7 +241,7 @@ cdef int problem_of_row(const Bulk* bulk, const char* row, LineAsk* asks) noexce
         return 3
     if kind == KIND_EXTEND and count:
         return 9
-    if not is_name(row, bulk.request_id, 0) or not is_name(row, bulk.customer_id, 0):
+    if not is_text(request_id, size) or not is_name(row, bulk.customer_id, 0):
         return 10
     if count and (first < 0 or first > bulk.lines.count - count):
         return 4
