@@ -43,7 +43,14 @@ class Silence(NamedTuple):
     """No answer until the call is given up."""
 
 
-Answer = Message | Fault | Silence
+class Stream(NamedTuple):
+    """An answer of many responses that ends with a status; without one, when it is given up."""
+
+    responses: tuple[Message, ...]
+    end: Fault | None = None
+
+
+Answer = Message | Fault | Silence | Stream
 UNAVAILABLE = Fault(grpc.StatusCode.UNAVAILABLE)
 
 
@@ -60,6 +67,19 @@ class ScriptedServer(grpc.GenericRpcHandler):
         """Takes every method there is."""
         method = handler_call_details.method.rpartition("/")[2]
 
+        def stream(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+            self.asked.append(Asked(method, request, context.time_remaining(), context.peer()))
+            told = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            assert isinstance(told, Stream)
+            for response in told.responses:
+                yield response.SerializeToString()
+            if told.end is None:
+                given_up = threading.Event()
+                context.add_callback(given_up.set)
+                given_up.wait(30)
+            else:
+                context.abort_with_status(rpc_status.to_status(status(told.end)))
+
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
             self.asked.append(Asked(method, request, context.time_remaining(), context.peer()))
             told = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -68,9 +88,12 @@ class ScriptedServer(grpc.GenericRpcHandler):
             if isinstance(told, Silence):
                 self._given_up.wait(30)
                 told = UNAVAILABLE
+            assert isinstance(told, Fault)
             context.abort_with_status(rpc_status.to_status(status(told)))
             raise AssertionError("abort raises")
 
+        if isinstance(self.answers[0], Stream):
+            return grpc.unary_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(answer)
 
     def requests(self, kind: type[Message]) -> list[Any]:
