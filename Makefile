@@ -17,15 +17,15 @@ $(VENV)/.installed: pyproject.toml tools/install_system.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "atp: installing Python packages into $(VENV)"
 	@$(BIN)/pip install -q --disable-pip-version-check "setuptools>=77" "cython>=3.1,<4" "numpy>=2.0"
-	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e ".[dev]"
+	@ATP_PROFILE=skip \
+	    $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e ".[dev]"
 	@touch $@
 
-$(VENV)/.built: $(VENV)/.installed setup.py $(ENGINE)
-	@echo "atp: building the native engine"
-	@$(BIN)/python setup.py -q build_ext --inplace
+$(VENV)/.built: $(VENV)/.installed setup.py tools/build_native.py tools/train.py $(ENGINE)
+	@$(BIN)/python tools/build_native.py $(BUILD)
 	@touch $@
 
-build: $(VENV)/.built ## install what is missing and build the native engine
+build: $(VENV)/.built ## install what is missing and build the native engine (quicker: BUILD=--plain)
 
 demo: build ## a year of real orders as a sale, with an audit at the end
 	@$(BIN)/atp demo $(DEMO)

@@ -1,7 +1,8 @@
 """Builds the native engine, and nothing else; the rest of the project is in pyproject.toml.
 
 Flavours, by environment: ATP_DEBUG=1 (costly checks, -O0), ATP_SANITIZE=thread|address (the latter
-with undefined behaviour), ATP_ANNOTATE=1 (Cython's annotated HTML).
+with undefined behaviour), ATP_ANNOTATE=1 (Cython's annotated HTML), ATP_PROFILE=record|use (the two
+passes of tools/build_native.py), ATP_PROFILE=skip (nothing native at all).
 """
 
 import os
@@ -18,6 +19,16 @@ HEADERS = {
     "tsl/robin_map.h": "robin-map-dev",
     "xxhash.h": "libxxhash-dev",
     "protozero/pbf_writer.hpp": "libprotozero-dev",
+}
+PROFILES = {
+    "": [],
+    "record": ["-fprofile-generate", "-fprofile-update=atomic"],
+    "use": [
+        "-fprofile-use",
+        "-fprofile-correction",
+        "-Wno-missing-profile",
+        "-Wno-maybe-uninitialized",
+    ],
 }
 SANITIZERS = {"": [], "thread": ["thread"], "address": ["address", "undefined"]}
 
@@ -51,6 +62,7 @@ def native(name: str, folders: tuple[str, ...]) -> Extension:
     flags = ["-std=c++20", "-Wall", "-Wextra", "-Wno-unused-parameter", "-g1"]
     flags += ["-Wno-unused-function", "-Wno-missing-field-initializers", "-Wno-cpp"]
     flags += ["-Wno-sign-compare", "-Wno-array-bounds", "-Wno-ignored-qualifiers"]
+    profile = PROFILES[os.environ.get("ATP_PROFILE", "")]
     flags += ["-O0", "-DATP_DEBUG"] if debug else ["-O3", "-DNDEBUG"]
     flags += [f"-fsanitize={name}" for name in sanitizers]
     if sanitizers:
@@ -66,12 +78,15 @@ def native(name: str, folders: tuple[str, ...]) -> Extension:
         ],
         include_dirs=["src", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
-        extra_compile_args=flags,
-        extra_link_args=[f"-fsanitize={name}" for name in sanitizers],
+        extra_compile_args=flags + profile,
+        extra_link_args=[f"-fsanitize={name}" for name in sanitizers] + profile[:1],
         language="c++",
     )
 
 
+if os.environ.get("ATP_PROFILE") == "skip":
+    setup()
+    sys.exit()
 if not {"egg_info", "dist_info", "sdist", "clean"} & set(sys.argv):
     check_headers()
 setup(
