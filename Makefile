@@ -25,7 +25,7 @@ $(VENV)/.built: $(VENV)/.installed setup.py tools/build_native.py tools/train.py
 	@$(BIN)/python tools/build_native.py $(BUILD)
 	@touch $@
 
-build: $(VENV)/.built ## install what is missing and build the native engine (quicker: BUILD=--plain)
+build: $(VENV)/.built ## install what is missing, build the native engine (quicker: BUILD=--plain)
 
 demo: build ## a year of real orders as a sale, with an audit at the end
 	@$(BIN)/atp demo $(DEMO)

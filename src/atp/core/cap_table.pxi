@@ -182,20 +182,33 @@ cdef L.CapTable build_table(vector[L.Rule]& rules, list caps) except *:
     return table
 
 
+cdef void build_hints(L.CapTable* table, L.CapPlan* plan) noexcept:
+    # The first four of the caps whose counters are known as soon as the caller is.
+    cdef L.Rule* rule
+    cdef uint32_t i
+    cdef int subject
+    plan.hint_count = 0
+    for subject in (SUBJECT_CUSTOMER, SUBJECT_IP):
+        for i in range(<uint32_t>table.rules.size()):
+            rule = &table.rules[i]
+            if (rule.subject == subject and not rule.has_skus and not rule.per_sku
+                    and plan.hint_count < 4):
+                plan.hints[plan.hint_count] = rule.uid
+                plan.hint_count += 1
+        if subject == SUBJECT_CUSTOMER:
+            plan.customer_hints = plan.hint_count
+
+
 cdef int build_plan(L.CapTable* table, list caps, L.CapPlan* plan) except -1:
     cdef uint32_t i
     cdef L.Rule* rule
     pairs = set()
-    plan.hint_count = 0
+    build_hints(table, plan)
     plan.counts_addresses = 0
     plan.counts_customers = 0
     plan.everyone_shards = 0
     for i in range(<uint32_t>table.rules.size()):
         rule = &table.rules[i]
-        if (not rule.has_skus and not rule.per_sku and plan.hint_count < 4
-                and rule.subject in (SUBJECT_IP, SUBJECT_CUSTOMER)):
-            plan.hints[plan.hint_count] = <int64_t>rule.uid * 8 + rule.subject
-            plan.hint_count += 1
         if rule.subject == SUBJECT_IP:
             plan.counts_addresses = 1
         elif rule.subject == SUBJECT_CUSTOMER:
@@ -223,6 +236,7 @@ cdef void install_plan(L.Engine* engine, const L.CapPlan* plan) noexcept nogil:
     store(&engine.plan.subnet_count, plan.subnet_count)
     for i in range(4):
         store(&engine.plan.hints[i], plan.hints[i])
+    store(&engine.plan.customer_hints, plan.customer_hints)
     store(&engine.plan.hint_count, plan.hint_count)
     store(&engine.plan.generation, engine.plan.generation + 1)
 

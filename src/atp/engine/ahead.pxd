@@ -8,30 +8,35 @@ from atp.engine.layout cimport Engine, Shard, counter_hash
 from atp.engine.native cimport Key, hash128, hash64, load, prefetch_to_write
 from atp.engine.records cimport Caller
 from atp.engine.scratch cimport LineAsk
-from atp.engine.words cimport SUBJECT_CUSTOMER, SUBJECT_IP
 
 cdef enum:
     LINES_AHEAD = 4
 
 
 cdef inline void fetch_counters(
-    Engine* engine, uint64_t subject_hash, int subject, bint blocks
+    Engine* engine, uint64_t subject_hash, int64_t begin, int64_t end, bint blocks
 ) noexcept nogil:
-    # The first step fetches buckets, the second the blocks that they name.
+    # By the hints from `begin` to `end`. The first step fetches buckets, the second the blocks that
+    # they name.
     cdef Shard* shard = engine.shard(subject_hash >> 58)
     cdef uint64_t hash
-    cdef int64_t hint
     cdef int64_t i
-    for i in range(load(&engine.plan.hint_count)):
-        hint = load(&engine.plan.hints[i])
-        if hint & 7 != subject:
-            continue
-        hash = counter_hash(<uint32_t>(hint >> 3), 0, subject_hash)
+    for i in range(begin, end):
+        hash = counter_hash(<uint32_t>load(&engine.plan.hints[i]), 0, subject_hash)
         if blocks:
             shard.counters.fetch_block_ahead(hash, shard.base)
         else:
             prefetch_to_write(shard)
             shard.counters.fetch_bucket(hash)
+
+
+cdef inline void fetch_for_caps(Engine* engine, const Caller* caller, bint blocks) noexcept nogil:
+    cdef int64_t customers = load(&engine.plan.customer_hints)
+    cdef int64_t count = load(&engine.plan.hint_count)
+    if customers and caller.customer_size:
+        fetch_counters(engine, caller.customer_hash, 0, customers, blocks)
+    if count > customers and caller.address_size:
+        fetch_counters(engine, caller.address_hash, customers, count, blocks)
 
 
 cdef inline void fetch_for_reserve(
@@ -53,10 +58,7 @@ cdef inline void fetch_for_reserve(
         shard = engine.shard(asks[i].hash >> 58)
         prefetch_to_write(shard)
         shard.skus.fetch_bucket(asks[i].hash)
-    if caller.customer_size:
-        fetch_counters(engine, caller.customer_hash, SUBJECT_CUSTOMER, False)
-    if caller.address_size:
-        fetch_counters(engine, caller.address_hash, SUBJECT_IP, False)
+    fetch_for_caps(engine, caller, False)
 
 
 cdef inline void fetch_for_change(Engine* engine, const Key* key) noexcept nogil:
@@ -74,10 +76,7 @@ cdef inline void fetch_blocks_for_reserve(
     for i in range(min(command.line_count, <uint32_t>LINES_AHEAD)):
         shard = engine.shard(asks[i].hash >> 58)
         shard.skus.fetch_block_ahead(asks[i].hash, shard.base)
-    if command.caller.customer_size:
-        fetch_counters(engine, command.caller.customer_hash, SUBJECT_CUSTOMER, True)
-    if command.caller.address_size:
-        fetch_counters(engine, command.caller.address_hash, SUBJECT_IP, True)
+    fetch_for_caps(engine, &command.caller, True)
 
 
 cdef inline void fetch_blocks_for_change(Engine* engine, const Key* key) noexcept nogil:

@@ -115,7 +115,9 @@ struct CapPlan {
   std::int64_t everyone_shards = 0;  // a mask
   std::int64_t subnet_count = 0;
   std::int64_t subnets[8] = {};  // IPv4 prefix length * 256 + IPv6 prefix length
-  // Counters worth fetching ahead: uid * 8 + subject of caps over all SKUs together.
+  // Counters worth fetching ahead: uids of caps over all SKUs together, first those on customers,
+  // then those on addresses.
+  std::int64_t customer_hints = 0;
   std::int64_t hint_count = 0;
   std::int64_t hints[4] = {};
 };

@@ -178,6 +178,7 @@ cdef extern from "atp/engine/caps.h" namespace "atp" nogil:
         int64_t everyone_shards
         int64_t subnet_count
         int64_t* subnets
+        int64_t customer_hints
         int64_t hint_count
         int64_t* hints
 
