@@ -2,8 +2,8 @@
 
 Run between the two passes of tools/build_native.py. Owns a load of a few seconds with something of
 everything: baskets of one and of many lines, granted, in part, refused, repeated; commits,
-releases, extensions, expiries; caps with windows and without; in the cache and out of it; with events and
-without. Measures nothing, but checks that the laws hold.
+releases, extensions, expiries; caps with windows and without; in the cache and out of it; with
+events and without. Measures nothing, but checks that the laws hold.
 """
 
 from __future__ import annotations
