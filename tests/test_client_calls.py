@@ -322,7 +322,7 @@ def test_both_faces_offer_the_same_calls() -> None:
         for name, build in vars(module).items()
         if inspect.isfunction(build) and build.__module__ == module.__name__ and name[0] != "_"
     }
-    assert len(builders) == 17
+    assert len(builders) == 18
     for name, build in builders.items():
         expected = list(inspect.signature(build).parameters.values())
         for face in (Client, AsyncClient):

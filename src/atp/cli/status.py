@@ -1,16 +1,17 @@
 """`atp status`: how a server is, and a recount of its laws.
 
-Owns what is printed about a server: counters, bounds with their use, outcomes, settings.
+Owns what is printed about a server: counters, bounds with their use, outcomes, settings; what there
+is to say about its journal is status_journal.py's.
 """
 
 from __future__ import annotations
 
 import click
 
-from atp.cli import tables
+from atp.cli import status_journal, tables
 from atp.cli.session import Session, asks, refused
 from atp.client import ServerStatus, control_calls
-from atp.units import SIZE_UNITS, format_duration
+from atp.units import format_duration
 from atp.vocabulary import Limit
 
 NS_PER_SECOND = 1_000_000_000
@@ -20,7 +21,7 @@ NS_PER_SECOND = 1_000_000_000
 @click.option("--check", is_flag=True, help="Recount every law over the whole state instead.")
 @asks("control")
 def status(session: Session, *, check: bool) -> None:
-    """Show a server's counters, its bounds with their names and use, and its settings.
+    """Show a server's counters, its journal, its bounds with their names and use, its settings.
 
     With --check, recount every law over the whole state instead: calls wait meanwhile, a second or
     so for a million holds. It prints a digest, equal for equal states.
@@ -75,13 +76,15 @@ def _show(status: ServerStatus) -> None:
             ("request ids of other commands remembered", status.receipts),
             ("caps", status.caps),
             ("counters of caps", status.cap_counters),
-            ("memory of the engine's tables", _size(status.engine_bytes)),
+            ("memory of the engine's tables", status_journal.size(status.engine_bytes)),
             (
                 "system clock ahead by",
                 format_duration(drift_s * NS_PER_SECOND) if drift_s else None,
             ),
         )
     )
+    if status.journal is not None:
+        status_journal.show(status.journal)
     if status.outcome_counts:
         tables.show_table(
             ("method", "outcome", "calls"), status.outcome_counts, title="Outcomes since the start"
@@ -106,11 +109,3 @@ def _limit_row(limit: Limit) -> tuple[str, int, int | None, str | None, str]:
         return limit.name, limit.value, None, None, limit.meaning
     share = f"{100 * limit.used / limit.value:.1f} %" if limit.value else None
     return limit.name, limit.value, limit.used, share, limit.meaning
-
-
-def _size(size_bytes: int) -> str:
-    """A size for people, rounded down: 412 MiB."""
-    unit, size = next(
-        (unit, size) for unit, size in SIZE_UNITS.items() if size_bytes >= 10 * size or size == 1
-    )
-    return f"{size_bytes // size:,} {unit}"

@@ -103,6 +103,7 @@ class AsyncClient:
     remove_cap = _operation(control_calls.remove_cap)
     get_status = _operation(control_calls.get_status)
     check_invariants = _operation(control_calls.check_invariants)
+    take_snapshot = _operation(control_calls.take_snapshot)
 
     async def iterate_stock(self, *, page_size: int = 0) -> AsyncIterator[Stock]:
         """Reads all SKUs, page by page, in no particular order."""

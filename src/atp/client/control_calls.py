@@ -29,14 +29,18 @@ GET_STATUS = Method(Plane.CONTROL, _MAINTENANCE, "GetStatus", maintenance_pb.Get
 CHECK_INVARIANTS = Method(
     Plane.CONTROL, _MAINTENANCE, "CheckInvariants", maintenance_pb.CheckInvariantsResponse
 )
+TAKE_SNAPSHOT = Method(
+    Plane.CONTROL, _MAINTENANCE, "TakeSnapshot", maintenance_pb.TakeSnapshotResponse
+)
 METHODS = (
     *(SET_STOCK, ADJUST_STOCK, BATCH_SET_STOCK, GET_STOCK, LIST_STOCK),
     *(SET_CAP, GET_CAP, LIST_CAPS, REMOVE_CAP),
-    *(GET_STATUS, CHECK_INVARIANTS),
+    *(GET_STATUS, CHECK_INVARIANTS, TAKE_SNAPSHOT),
 )
 
-# A recount locks the engine for about a second for each million holds; the default is too short.
+# A recount, or a snapshot, takes about a second for each million holds; the default is too short.
 CHECK_TIMEOUT_S = 120.0
+SNAPSHOT_TIMEOUT_S = 120.0
 
 
 def set_stock(
@@ -174,6 +178,20 @@ def check_invariants(*, timeout_s: float | None = None) -> Call[CheckReport]:
     request = maintenance_pb.CheckInvariantsRequest()
     timeout_s = CHECK_TIMEOUT_S if timeout_s is None else timeout_s
     return Call(CHECK_INVARIANTS, request, convert.check_report, timeout_s)
+
+
+def take_snapshot(*, timeout_s: float | None = None) -> Call[replies.Snapshot]:
+    """Writes a snapshot of the whole state now; no call waits for it. The default timeout is 120 s.
+
+    Raises Unavailable (SNAPSHOT_FAILED: it could not be written), DeadlineExceeded.
+    """
+    request = maintenance_pb.TakeSnapshotRequest()
+    timeout_s = SNAPSHOT_TIMEOUT_S if timeout_s is None else timeout_s
+    return Call(TAKE_SNAPSHOT, request, _snapshot, timeout_s)
+
+
+def _snapshot(response: maintenance_pb.TakeSnapshotResponse) -> replies.Snapshot:
+    return convert.snapshot(response.snapshot)
 
 
 def _stock_replies(response: stock_pb.BatchSetStockResponse) -> tuple[StockReply, ...]:

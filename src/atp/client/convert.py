@@ -264,6 +264,60 @@ def server_status(message: maintenance_pb.GetStatusResponse) -> replies.ServerSt
             for setting in message.settings
         ),
         clock_drift_ns=to_ns(message.clock_drift),
+        journal=journal_status(message.journal) if message.HasField("journal") else None,
+    )
+
+
+def journal_status(message: maintenance_pb.JournalStatus) -> replies.JournalStatus:
+    """How what happened is remembered."""
+    has_snapshot = message.HasField("last_snapshot")
+    recovered = message.HasField("last_recovery")
+    return replies.JournalStatus(
+        directory=message.directory,
+        durability=message.durability,
+        durable_sequence=message.durable_sequence,
+        waiting_records=message.waiting_record_count,
+        waiting_bytes=message.waiting_bytes,
+        sync_p50_ns=to_ns(message.sync_p50),
+        sync_p99_ns=to_ns(message.sync_p99),
+        sync_most_ns=to_ns(message.sync_most),
+        syncs=message.sync_count,
+        segments=message.segment_count,
+        journal_bytes=message.journal_bytes,
+        first_sequence=message.first_sequence,
+        free_bytes=message.free_bytes,
+        refusing_reason=message.refusing_reason,
+        last_snapshot=snapshot(message.last_snapshot) if has_snapshot else None,
+        snapshot_error=message.snapshot_error,
+        last_recovery=recovery(message.last_recovery) if recovered else None,
+        watches=message.watch_count,
+    )
+
+
+def snapshot(message: maintenance_pb.Snapshot) -> replies.Snapshot:
+    """A snapshot of the state."""
+    return replies.Snapshot(
+        name=message.name,
+        sequence=message.sequence,
+        create_time_ns=to_ns(message.create_time),
+        size_bytes=message.size_bytes,
+        duration_ns=to_ns(message.duration),
+        longest_stall_ns=to_ns(message.longest_stall),
+    )
+
+
+def recovery(message: maintenance_pb.Recovery) -> replies.Recovery:
+    """What a start found."""
+    return replies.Recovery(
+        snapshot=message.snapshot,
+        damaged_snapshots=tuple(message.damaged_snapshots),
+        replayed_records=message.replayed_record_count,
+        expired=message.expired_count,
+        torn_bytes=message.torn_bytes,
+        torn_copy=message.torn_copy,
+        duration_ns=to_ns(message.duration),
+        digest=message.digest,
+        sequence=message.sequence,
     )
 
 

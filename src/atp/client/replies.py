@@ -64,10 +64,73 @@ class Setting(NamedTuple):
     changed: bool
 
 
+class Snapshot(NamedTuple):
+    """The whole state after one change, as a file of the data directory.
+
+    `longest_stall_ns`: the longest that a command may have waited for it.
+    """
+
+    name: str
+    sequence: int
+    create_time_ns: int
+    size_bytes: int
+    duration_ns: int
+    longest_stall_ns: int
+
+
+class Recovery(NamedTuple):
+    """What a start found in the data directory.
+
+    `snapshot` is empty when there was none, `damaged_snapshots` says what was wrong with those
+    passed over, `expired` counts holds whose time passed meanwhile. `torn_bytes` were cut off the
+    journal's end and kept in `torn_copy`. `digest` is of the state before anything expired.
+    """
+
+    snapshot: str
+    damaged_snapshots: tuple[str, ...]
+    replayed_records: int
+    expired: int
+    torn_bytes: int
+    torn_copy: str
+    duration_ns: int
+    digest: str
+    sequence: int
+
+
+class JournalStatus(NamedTuple):
+    """How what happened is remembered.
+
+    `durability` is sync, interval or off; `waiting_records` were made and are not yet durable.
+    `sync_p50_ns` and `sync_p99_ns` are over the last 4,096 syncs, `sync_most_ns` since the start.
+    `refusing_reason` is empty unless new holds are refused, `snapshot_error` unless the last
+    snapshot could not be written.
+    """
+
+    directory: str
+    durability: str
+    durable_sequence: int
+    waiting_records: int
+    waiting_bytes: int
+    sync_p50_ns: int
+    sync_p99_ns: int
+    sync_most_ns: int
+    syncs: int
+    segments: int
+    journal_bytes: int
+    first_sequence: int
+    free_bytes: int
+    refusing_reason: str
+    last_snapshot: Snapshot | None
+    snapshot_error: str
+    last_recovery: Recovery | None
+    watches: int
+
+
 class ServerStatus(NamedTuple):
-    """How a server is: counters, how often each outcome was given, bounds, settings.
+    """How a server is: counters, how often each outcome was given, bounds, settings, journal.
 
     `clock_drift_ns`: how far the system's clock is ahead of the server's, which follows slowly.
+    `journal` is None for a server that has none.
     """
 
     version: str
@@ -84,3 +147,4 @@ class ServerStatus(NamedTuple):
     limits: tuple[Limit, ...]
     settings: tuple[Setting, ...]
     clock_drift_ns: int
+    journal: JournalStatus | None = None

@@ -111,6 +111,7 @@ class Client:
     remove_cap = _operation(control_calls.remove_cap)
     get_status = _operation(control_calls.get_status)
     check_invariants = _operation(control_calls.check_invariants)
+    take_snapshot = _operation(control_calls.take_snapshot)
 
     def iterate_stock(self, *, page_size: int = 0) -> Iterator[Stock]:
         """Reads all SKUs, page by page, in no particular order."""
