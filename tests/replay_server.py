@@ -17,6 +17,7 @@ from google.protobuf.descriptor import FileDescriptor
 from atp.clock import Clock
 from atp.replay.run import Target
 from atp.server.cap_servicer import CapServicer
+from atp.server.durable import Durable
 from atp.server.edge import add_servicer
 from atp.server.maintenance_servicer import MaintenanceServicer
 from atp.server.outcome_counts import OutcomeCounts
@@ -36,15 +37,25 @@ DEFAULT_TTL_NS = 600 * 1_000_000_000
 async def serving(engine: Any) -> AsyncIterator[Target]:
     """Serve both planes over an engine on one port."""
     server = grpc.aio.server()
-    clock, counts = Clock(), OutcomeCounts()
+    clock, counts, durable = Clock(), OutcomeCounts(), Durable(NoJournal())
+    reservations = ReservationServicer(engine, clock, durable, counts, DEFAULT_TTL_NS)
     with ThreadPoolExecutor(1) as executor:
         servicers = (
-            (reservation_service_pb2, ReservationServicer(engine, clock, counts, DEFAULT_TTL_NS)),
-            (stock_service_pb2, StockServicer(engine, clock)),
-            (cap_service_pb2, CapServicer(engine, clock)),
+            (reservation_service_pb2, reservations),
+            (stock_service_pb2, StockServicer(engine, clock, durable)),
+            (cap_service_pb2, CapServicer(engine, clock, durable)),
             (
                 maintenance_service_pb2,
-                MaintenanceServicer(engine, clock, counts, _no_settings, executor),
+                MaintenanceServicer(
+                    engine,
+                    clock,
+                    durable,
+                    journal=NoJournal(),
+                    feed=None,
+                    counts=counts,
+                    settings=_no_settings,
+                    executor=executor,
+                ),
             ),
         )
         for module, servicer in servicers:
@@ -57,6 +68,15 @@ async def serving(engine: Any) -> AsyncIterator[Target]:
             yield Target(f"127.0.0.1:{port}", f"127.0.0.1:{port}")
         finally:
             await server.stop(grace=None)
+
+
+class NoJournal:
+    """What stands in for a journal where nothing is remembered: no answer waits."""
+
+    writer: Any = None
+
+    def wait_for(self, _sequence: int) -> bool:
+        return False
 
 
 def _no_settings() -> Any:

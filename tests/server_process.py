@@ -1,6 +1,7 @@
 """Real servers for tests: `atp serve` in a process of its own, on loopback and free ports.
 
-Owns starting them, waiting until they answer, and ending them by their process id. Waits for real
+Owns starting them, each in a folder of its own unless told otherwise and so with a data directory
+of its own, waiting until they answer, and ending them by their process id. Waits for real
 conditions with a deadline and never sleeps in hope.
 """
 
@@ -27,10 +28,14 @@ DEADLINE_SECONDS = 30.0
 
 
 class ServerProcess:
-    """One running `atp serve`; `data_plane` and `control_plane` are the addresses it told."""
+    """One running `atp serve`; `data_plane` and `control_plane` are the addresses it told.
 
-    def __init__(self, process: subprocess.Popen[str], errors: IO[str]) -> None:
+    `folder` is where it was started; without another word its data directory is in there.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], errors: IO[str], folder: Path) -> None:
         self.process = process
+        self.folder = folder
         self._errors = errors
         ready = json.loads(_first_line(process, self.stderr))
         assert ready["pid"] == process.pid
@@ -58,18 +63,25 @@ def serving(
     command: str = COMMAND,
     folder: Path | None = None,
 ) -> Iterator[ServerProcess]:
-    """Runs a server on free ports until the block ends. `command` is Python code that serves."""
-    with tempfile.NamedTemporaryFile("w+", suffix=".stderr") as errors:
+    """Runs a server on free ports until the block ends. `command` is Python code that serves.
+
+    Without a `folder` it has one of its own, which goes with it.
+    """
+    with (
+        tempfile.NamedTemporaryFile("w+", suffix=".stderr") as errors,
+        tempfile.TemporaryDirectory(prefix="atp-server-") as own_folder,
+    ):
+        started_in = folder or Path(own_folder)
         process = subprocess.Popen(
             [sys.executable, "-c", command, "serve", "--json", *free_ports(arguments), *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            cwd=folder or tempfile.gettempdir(),
+            cwd=started_in,
             env=clean_environment(environment),
         )
         try:
-            yield ServerProcess(process, errors)
+            yield ServerProcess(process, errors, started_in)
         except BaseException:
             # pytest shows this with the failure.
             print(f"stderr of the server:\n{Path(errors.name).read_text(encoding='utf-8')}")
@@ -89,16 +101,17 @@ def serving(
 def run_atp(
     *arguments: str, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the `atp` command to its end."""
-    return subprocess.run(
-        [sys.executable, "-c", COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEADLINE_SECONDS,
-        cwd=folder or tempfile.gettempdir(),
-        env=clean_environment(environment),
-    )
+    """Runs the `atp` command to its end, in a folder of its own unless one is given."""
+    with tempfile.TemporaryDirectory(prefix="atp-command-") as own_folder:
+        return subprocess.run(
+            [sys.executable, "-c", COMMAND, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_SECONDS,
+            cwd=folder or own_folder,
+            env=clean_environment(environment),
+        )
 
 
 def free_ports(arguments: tuple[str, ...]) -> list[str]:

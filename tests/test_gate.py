@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from atp._core import Engine
 from atp.vocabulary import (
     Cap,

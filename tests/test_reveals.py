@@ -7,6 +7,7 @@ Each case says in its name whose change is seen. Law 7 rests on these: the serve
 from __future__ import annotations
 
 import pytest
+
 from atp._core import Engine
 from atp.vocabulary import Cap, CapMode, CapSubject, ChangeOutcome, ReserveOutcome, StockOutcome
 

@@ -225,18 +225,19 @@ def test_a_request_over_the_size_bound_is_refused_unread(data_plane: grpc.Channe
 
 FAILING = """
 from atp.cli import main
-from atp.server import app
+from atp.server import journaling
 
-def failing_engine(**bounds):
-    engine = real_engine(**bounds)
+def failing(settings, clock):
+    opened = open_data(settings, clock)
+    engine = opened.engine
     class Failing:
         def __getattr__(self, name):
             return getattr(engine, name)
         def reserve(self, *arguments, **keywords):
             raise RuntimeError("secret of the engine")
-    return Failing()
+    return opened._replace(engine=Failing())
 
-real_engine, app.native_engine = app.native_engine, failing_engine
+open_data, journaling.open_data = journaling.open_data, failing
 main()
 """
 
@@ -254,18 +255,19 @@ def test_a_fault_of_the_server_is_told_without_its_details_and_logged() -> None:
 
 NOT_SWEEPING = """
 from atp.cli import main
-from atp.server import app
+from atp.server import journaling
 
-def broken_engine(**bounds):
-    engine = real_engine(**bounds)
+def broken(settings, clock):
+    opened = open_data(settings, clock)
+    engine = opened.engine
     class Broken:
         def __getattr__(self, name):
             return getattr(engine, name)
         def sweep(self, *, now_ns):
             raise RuntimeError("the sweep is broken")
-    return Broken()
+    return opened._replace(engine=Broken())
 
-real_engine, app.native_engine = app.native_engine, broken_engine
+open_data, journaling.open_data = journaling.open_data, broken
 main()
 """
 
@@ -279,11 +281,12 @@ def test_a_server_whose_sweep_fails_does_not_serve_on() -> None:
 WAITING = """
 import os, pathlib, sys, time
 from atp.cli import main
-from atp.server import app
+from atp.server import journaling
 from atp.vocabulary import CheckReport
 
-def waiting_engine(**bounds):
-    engine = real_engine(**bounds)
+def waiting(settings, clock):
+    opened = open_data(settings, clock)
+    engine = opened.engine
     class Waiting:
         def __getattr__(self, name):
             return getattr(engine, name)
@@ -293,9 +296,9 @@ def waiting_engine(**bounds):
             while not (folder / "go on").exists():
                 time.sleep(0.005)
             return CheckReport((), "0" * 32, 0, 0, 0)
-    return Waiting()
+    return opened._replace(engine=Waiting())
 
-real_engine, app.native_engine = app.native_engine, waiting_engine
+open_data, journaling.open_data = journaling.open_data, waiting
 main()
 """
 """A server whose CheckInvariants waits until the test lets it go on."""
@@ -361,6 +364,10 @@ def test_calls_that_their_clients_gave_up_leave_room(tmp_path: Path) -> None:
         serving("--set", "server.calls_max=3") as process,
         channel_to(process.data_plane) as channel,
     ):
+        stub = pb_grpc.ReservationServiceStub(channel)
+        ask = pb.GetAvailabilityRequest(skus=["A"])
+        # Once connected, because gRPC may refuse the last of many calls that wait for it.
+        stub.GetAvailability(ask, timeout=SECONDS)
         # A stream that never sends its one message: open, and with nothing to judge.
         open_call = channel.stream_unary("/atp.v1.ReservationService/Reserve")
         stop = threading.Event()
@@ -370,8 +377,6 @@ def test_calls_that_their_clients_gave_up_leave_room(tmp_path: Path) -> None:
             yield from ()
 
         calls = [open_call.future(nothing(), timeout=SECONDS) for _ in range(3)]
-        stub = pb_grpc.ReservationServiceStub(channel)
-        ask = pb.GetAvailabilityRequest(skus=["A"])
 
         def is_full() -> bool:
             try:

@@ -124,7 +124,7 @@ SETTINGS: Mapping[str, Setting] = _table(
         "size",
         64 * MIB,
         "Size of a segment of the journal. Two are kept ready on disk: the one in use and a spare.",
-        2 * MIB,
+        64 << 10,
         16 * GIB,
     ),
     Setting(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,7 +41,7 @@ SERVE = "from atp.cli import main; main()"
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-out"),
     show_default=True,
-    help="Folder for the report (report.json) and the server's log (server.log).",
+    help="Folder for the report (report.json), the server's log (server.log) and its data (data).",
 )
 @sale_options
 def demo(*, file: Path | None, out: Path, **values: Any) -> None:
@@ -90,10 +91,15 @@ def _server(out: Path) -> Iterator[Target]:
 
     log_path, ready_path = out / "server.log", out / "ready.json"
     ready_path.unlink(missing_ok=True)
+    data = out / "data"
+    shutil.rmtree(data, ignore_errors=True)  # of an earlier demo: each sells its own stock
     free_ports = ("--data-address", "127.0.0.1:0", "--control-address", "127.0.0.1:0")
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, "serve", *free_ports, "--ready-file", str(ready_path)],
+            [
+                *(sys.executable, "-c", SERVE, "serve", *free_ports, "--data", str(data)),
+                *("--ready-file", str(ready_path)),
+            ],
             stdout=log,
             stderr=subprocess.STDOUT,
             # Ctrl-C ends the sale in order; the server must be there until it has been audited.

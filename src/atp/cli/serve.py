@@ -1,29 +1,36 @@
 """`atp serve`: starts the server, and tells what stands in the way of it in one line.
 
-Owns the options, the line that says ready, and the exit status: 0 after an orderly stop, 2 when it
-can't start. What starts and stops in which order is atp.server.app's.
+Owns the options, what is said while it starts, and the exit status: 0 after an orderly stop, 2 when
+it can't start, 74 when the journal failed. What starts and stops in which order is
+atp.server.app's.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from atp.cli.failed import BAD_INPUT, Failed
-from atp.server import app
+from atp.journal.report import RecoveryReport
+from atp.server import app, logs
 from atp.server.listen import StartFailed
 from atp.settings import Settings, SettingsInvalid, load, print_config
+
+_LOG = logging.getLogger(__name__)
 
 
 @click.command(short_help="Run a server.")
 @click.option(
     "--config", metavar="FILE", help="Settings file. Default: ./atp.toml if there is one."
+)
+@click.option(
+    "--data", metavar="DIR", help="Data directory: same as --set data.directory=...  [atp-data]"
 )
 @click.option("--data-address", metavar="HOST:PORT", help="Same as --set data_plane.address=...")
 @click.option(
@@ -49,6 +56,7 @@ from atp.settings import Settings, SettingsInvalid, load, print_config
 def serve(
     *,
     config: str | None,
+    data: str | None,
     data_address: str | None,
     control_address: str | None,
     assignments: tuple[str, ...],
@@ -59,20 +67,27 @@ def serve(
 ) -> None:
     """Serve stock, holds and caps over gRPC until told to stop.
 
-    Two ports are opened: the data plane for checkouts and the control plane for operators, both on
-    loopback unless set otherwise. One line says when calls are answered, and where. SIGTERM or
-    Ctrl-C stops it: no new calls, those under way finish, exit status 0. SIGHUP takes over live
-    settings from the settings file.
+    What was answered is in the data directory, and the next start goes on from there, whatever
+    ended this one. Two ports are opened: the data plane for checkouts and the control plane for
+    operators, both on loopback unless set otherwise. One line says when calls are answered, and
+    where. SIGTERM or Ctrl-C stops it: no new calls, those under way finish, a snapshot is taken.
+    SIGHUP takes over live settings from the settings file.
+
+    \b
+    Exit status: 0 stopped in order; 2 it could not start, and one line says why; 74 the journal
+    could not be written: start it again, on a disk that works.
 
     \b
     Examples:
       atp serve
+      atp serve --data ./shop
       atp serve --set hold.default_ttl=5m --set memory.sku_max=100000
       atp serve --data-address 127.0.0.1:0 --control-address 127.0.0.1:0 --json
       atp serve --print-config > atp.toml
     """
     overrides = [_split(assignment) for assignment in assignments]
     for option, name, value in (
+        ("--data", "data.directory", data),
         ("--data-address", "data_plane.address", data_address),
         ("--control-address", "control_plane.address", control_address),
         ("--insecure", "server.insecure", "true" if insecure else None),
@@ -89,14 +104,15 @@ def serve(
             click.echo(print_config(settings), nl=False)
             return
         if ready_file is not None:
-            _remove_ready_file(ready_file)
-        cut_off = app.run(settings, on_ready=_teller(as_json, ready_file), reload=read_settings)
+            _prepare_ready_file(ready_file)
+        told = app.Told(*_start_tellers(as_json), _ready_teller(as_json, ready_file))
+        cut_off = app.run(settings, told, reload=read_settings)
     except (SettingsInvalid, StartFailed) as error:
         raise Failed(str(error), BAD_INPUT) from None
     if ready_file is not None:
         _remove_ready_file(ready_file)
     if cut_off:
-        _leave_now()
+        logs.leave(0)  # threads may still work for calls that were cut off
 
 
 def _split(assignment: str) -> tuple[str, str, str]:
@@ -106,7 +122,28 @@ def _split(assignment: str) -> tuple[str, str, str]:
     return name.strip(), value, "--set"
 
 
-def _teller(as_json: bool, ready_file: str | None) -> Callable[[app.Addresses], None]:
+def _start_tellers(
+    as_json: bool,
+) -> tuple[Callable[[Path], None], Callable[[RecoveryReport], None]]:
+    """Tells how a start goes on: for people on stdout; for scripts, whose first line there is the
+    one that says ready, in the log."""
+
+    def tell(text: str) -> None:
+        if as_json:
+            _LOG.info("%s", text)
+        else:
+            click.echo(text)
+
+    def opening(directory: Path) -> None:
+        tell(f"data directory {directory}")
+
+    def recovered(report: RecoveryReport) -> None:
+        tell(f"recovered {report.sequence} changes")
+
+    return opening, recovered
+
+
+def _ready_teller(as_json: bool, ready_file: str | None) -> Callable[[app.Addresses], None]:
     def tell(addresses: app.Addresses) -> None:
         facts: dict[str, Any] = {"pid": os.getpid(), **addresses._asdict()}
         if ready_file is not None:
@@ -120,6 +157,17 @@ def _teller(as_json: bool, ready_file: str | None) -> Callable[[app.Addresses], 
             )
 
     return tell
+
+
+def _prepare_ready_file(path: str) -> None:
+    """Removes one that was left over; finds out now that it can't be written."""
+    _remove_ready_file(path)
+    beside = Path(f"{path}.{os.getpid()}")
+    try:
+        beside.touch()
+        beside.unlink()
+    except OSError as error:
+        raise StartFailed(f"--ready-file {path} can't be written: {error.strerror}") from None
 
 
 def _write_ready_file(path: str, facts: dict[str, Any]) -> None:
@@ -138,10 +186,3 @@ def _remove_ready_file(path: str) -> None:
         Path(path).unlink(missing_ok=True)
     except OSError as error:
         raise StartFailed(f"--ready-file {path} can't be replaced: {error.strerror}") from None
-
-
-def _leave_now() -> NoReturn:
-    """Ends the process without waiting for threads that still work for calls that were cut off."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)

@@ -1,8 +1,9 @@
 """The whole server: the only place with start and stop order.
 
 Owns the event loop, the engine's periodic sweep, the signals, and what a live setting touches.
-Start: engine, planes, ports, ready. Stop: health says so, no new calls, calls under way finish
-within server.drain, ports closed. SIGTERM and SIGINT stop, a second one at once; SIGHUP reloads.
+Start: data directory taken and recovered, journal written on, planes, ports, ready. Stop: health
+says so, no new calls, calls under way finish within server.drain, ports closed, snapshot, journal
+closed. SIGTERM and SIGINT stop, a second one at once; SIGHUP reloads.
 """
 
 from __future__ import annotations
@@ -13,21 +14,25 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 
 from atp.clock import Clock
-from atp.server import listen, logs
+from atp.journal.report import RecoveryReport
+from atp.server import journaling, listen, logs
 from atp.server.cap_servicer import CapServicer
-from atp.server.listen import StartFailed
+from atp.server.durable import Durable
+from atp.server.feed_servicer import FeedServicer
+from atp.server.journaling import Opened, Tending
 from atp.server.maintenance_servicer import MaintenanceServicer
 from atp.server.outcome_counts import OutcomeCounts
 from atp.server.plane import Plane
 from atp.server.reservation_servicer import ReservationServicer
 from atp.server.stock_servicer import StockServicer
-from atp.settings import Settings, SettingsInvalid
+from atp.settings import PLANES, Settings, SettingsInvalid
 from atp.v1 import (
     cap_service_pb2,
     maintenance_service_pb2,
@@ -35,10 +40,6 @@ from atp.v1 import (
     stock_service_pb2,
 )
 
-if TYPE_CHECKING:
-    from atp._core import Engine
-
-EngineFactory = Callable[..., "Engine"]
 SECOND = 1_000_000_000
 DRIFT_NS = SECOND
 """A step of the system's clock that operators should hear of."""
@@ -52,47 +53,50 @@ class Addresses(NamedTuple):
     control_plane: str
 
 
-def native_engine(**bounds: Any) -> Engine:
-    """The engine that is served unless told otherwise."""
-    from atp._core import Engine  # noqa: PLC0415 - tools that only read settings need no engine
+class Told(NamedTuple):
+    """Who is told how a start goes on, one after the other."""
 
-    return Engine(**bounds)
+    opening: Callable[[Path], None]
+    """The data directory, before anything is read in it."""
+    recovered: Callable[[RecoveryReport], None]
+    """What was found there."""
+    ready: Callable[[Addresses], None]
+    """Where calls are answered, once both ports are open."""
 
 
-def run(
-    settings: Settings,
-    *,
-    on_ready: Callable[[Addresses], None],
-    reload: Callable[[], Settings],
-    engine_factory: EngineFactory | None = None,
-) -> int:
+def run(settings: Settings, told: Told, *, reload: Callable[[], Settings]) -> int:
     """Serves until a signal says stop; returns how many calls were cut off by the drain's end.
 
-    `on_ready` is called once both ports are open, `reload` at each SIGHUP; `engine_factory` takes
-    the engine's bounds by name and makes another than the native engine. Raises StartFailed.
+    `reload` is called at each SIGHUP. Raises StartFailed. Ends the process with the status
+    journaling.JOURNAL_FAILED when the journal can't be written.
     """
     logs.configure(settings)
+    for plane in PLANES:
+        # What is wrong with an address is told before the data directory is touched.
+        listen.prepare(settings, plane)
+    told.opening(journaling.directory_of(settings))
+    clock = Clock()
+    opened = journaling.open_data(settings, clock)
+    told.recovered(opened.report)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(
-            App(settings, Clock(), engine_factory or native_engine).serve(on_ready, reload)
-        )
+        return runner.run(App(settings, clock, opened).serve(told.ready, reload))
 
 
 class App:
     """The server's parts, wired. Needs a running event loop from serve() on."""
 
-    def __init__(self, settings: Settings, clock: Clock, engine_factory: EngineFactory) -> None:
+    def __init__(self, settings: Settings, clock: Clock, opened: Opened) -> None:
         self._settings = settings
         self._clock = clock
-        self._engine = _make_engine(settings, engine_factory)
-        # Two threads: a sweep must not wait for a recount of the laws.
-        self._executor = ThreadPoolExecutor(2, thread_name_prefix="atp-engine")
-        counts = OutcomeCounts()
+        self._opened = opened
+        self._engine = opened.engine
+        # As many threads as there are kinds of work: a sweep must not wait for a recount of the
+        # laws, a status not for a snapshot.
+        self._executor = ThreadPoolExecutor(5, thread_name_prefix="atp-engine")
+        self._durable = Durable(opened.journal)
+        self._counts = OutcomeCounts()
         self._reservations = ReservationServicer(
-            self._engine, clock, counts, settings.integer("hold.default_ttl")
-        )
-        self._maintenance = MaintenanceServicer(
-            self._engine, clock, counts, lambda: self._settings, self._executor
+            self._engine, clock, self._durable, self._counts, settings.integer("hold.default_ttl")
         )
 
     async def serve(
@@ -100,34 +104,66 @@ class App:
     ) -> int:
         """Starts, serves until a signal says stop, and stops; returns the calls cut off."""
         stop = self._watch_signals(reload)
-        data_plane, control_plane = planes = self._make_planes()
-        # Both are checked before either is opened, so that a refused start has served nobody.
-        prepared = [listen.prepare(self._settings, plane.name) for plane in planes]
-        sweeping = asyncio.ensure_future(self._sweep())
+        self._opened.journal.start(journaling.end_process)
+        self._durable.open()
+        feed = self._make_feed()
+        data_plane, control_plane = planes = self._make_planes(feed)
+        tending = Tending(self._opened, self._clock, self._executor)
+        works = [asyncio.ensure_future(work) for work in (self._sweep(), tending.run())]
         stopping = asyncio.ensure_future(stop.get())
+        cut_off, in_order = 0, False
         try:
+            # Both are checked before either is opened, so that a refused start has served nobody.
+            prepared = [listen.prepare(self._settings, plane.name) for plane in planes]
             for plane, where in zip(planes, prepared, strict=True):
                 await plane.open(where)
-            on_ready(Addresses(data_plane.address, control_plane.address))
-            await asyncio.wait((sweeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+            addresses = Addresses(data_plane.address, control_plane.address)
+            self._opened.journal.directory.tell_owner(journaling.owner_text(addresses))
+            on_ready(addresses)
+            await asyncio.wait((*works, stopping), return_when=asyncio.FIRST_COMPLETED)
+            feed.stop()
             cut_off = await self._drain(planes, stop)
-            if sweeping.done():
-                sweeping.result()  # it never ends by itself: this raises what ended it
-            return cut_off
+            in_order = True
         finally:
             stopping.cancel()
-            sweeping.cancel()
+            feed.stop()
             for plane in planes:
                 await plane.close()
+            self._durable.close()
+            tending.stop()
+            works[0].cancel()
+            await asyncio.wait(works)
+            await self._close_journal(stop, snapshot=in_order)
             self._executor.shutdown(wait=False, cancel_futures=True)
+        for work in works:
+            if not work.cancelled():
+                work.result()  # none ends by itself: this raises what ended it
+        return cut_off
 
-    def _make_planes(self) -> tuple[Plane, Plane]:
+    def _make_feed(self) -> FeedServicer:
+        return FeedServicer(
+            self._opened.journal.directory.places.journal,
+            durable=lambda: self._opened.journal.durable,
+            newest=lambda: self._engine.status().sequence,
+            watch_max=self._settings.integer("watch.max"),
+        )
+
+    def _make_planes(self, feed: FeedServicer) -> tuple[Plane, Plane]:
+        shared = (self._engine, self._clock, self._durable)
+        maintenance = MaintenanceServicer(
+            *shared,
+            journal=self._opened.journal,
+            feed=feed,
+            counts=self._counts,
+            settings=lambda: self._settings,
+            executor=self._executor,
+        )
         services: dict[ServiceDescriptor, object] = {
             pb.DESCRIPTOR.services_by_name[name]: servicer
             for pb, name, servicer in (
-                (stock_service_pb2, "StockService", StockServicer(self._engine, self._clock)),
-                (cap_service_pb2, "CapService", CapServicer(self._engine, self._clock)),
-                (maintenance_service_pb2, "MaintenanceService", self._maintenance),
+                (stock_service_pb2, "StockService", StockServicer(*shared)),
+                (cap_service_pb2, "CapService", CapServicer(*shared)),
+                (maintenance_service_pb2, "MaintenanceService", maintenance),
             )
         }
         data = reservation_service_pb2.DESCRIPTOR.services_by_name["ReservationService"]
@@ -154,10 +190,28 @@ class App:
             _LOG.warning("%d calls were cut off", cut_off)
         return cut_off
 
+    async def _close_journal(self, stop: asyncio.Queue[signal.Signals], *, snapshot: bool) -> None:
+        """Takes the last snapshot, which makes the next start short, and closes the journal.
+
+        A signal meanwhile leaves at once: everything is durable without the snapshot.
+        """
+        loop = asyncio.get_running_loop()
+        journal = self._opened.journal
+        close = partial(journal.close, self._clock.now_ns(), snapshot=snapshot and stop.empty())
+        closing = loop.run_in_executor(self._executor, close)
+        again = asyncio.ensure_future(stop.get())
+        await asyncio.wait((closing, again), return_when=asyncio.FIRST_COMPLETED)
+        if not closing.done():
+            _LOG.warning("told to stop again: not waiting for the snapshot")
+            await loop.run_in_executor(self._executor, journal.writer.stop)
+            logs.leave(0)
+        again.cancel()
+        closing.result()
+
     async def _sweep(self) -> None:
         """Clears what has expired, and keeps the clock, for ever."""
         loop = asyncio.get_running_loop()
-        drifted = False
+        drifted = abs(self._clock.drift_ns) > DRIFT_NS
         while True:
             drift_ns = self._clock.follow()
             if drifted != (abs(drift_ns) > DRIFT_NS):
@@ -196,17 +250,3 @@ class App:
         _LOG.info("settings reloaded; changed: %s", ", ".join(changed) or "none")
         if waiting:
             _LOG.warning("these change with the next start only: %s", ", ".join(waiting))
-
-
-def _make_engine(settings: Settings, engine_factory: EngineFactory) -> Engine:
-    bounds: dict[str, Any] = {
-        "longest_life_ns": settings.integer("hold.longest_life"),
-        "remember_ns": settings.integer("memory.remember"),
-    }
-    for name in ("sku_max", "live_holds_max", "cap_counters_max", "ended_max"):
-        bounds[name] = settings.integer(f"memory.{name}")
-    try:
-        return engine_factory(**bounds)
-    except (MemoryError, ValueError) as error:
-        reason = str(error) or "out of memory"
-        raise StartFailed(f"no engine can be made with these memory settings: {reason}") from None

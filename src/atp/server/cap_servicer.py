@@ -1,20 +1,24 @@
 """The control plane for caps: which engine call each RPC of CapService is.
 
-Owns the pages of the list of caps, which the engine gives whole: bounded in entries and in bytes.
-Judges nothing.
+Owns the pages of the list of caps, which the engine gives whole: bounded in entries and in bytes;
+and what each answer waits for. Judges nothing.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from atp.clock import Clock
 from atp.server import convert
+from atp.server.durable import Durable
+from atp.server.status import check_journal
 from atp.server.stock_servicer import page_size
 from atp.v1 import cap_service_pb2 as pb
-from atp.vocabulary import FieldInvalid
+from atp.vocabulary import CapChanged, CapNotFound, CapStatus, FieldInvalid, LimitReached
 
 if TYPE_CHECKING:
     from atp._core import Engine
@@ -29,22 +33,33 @@ gRPC take 4 MiB, so a page always fits."""
 class CapServicer:
     """Serves CapService."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, durable: Durable) -> None:
         self._engine = engine
         self._clock = clock
+        self._durable = durable
+        self._newest = 0
+        """The last change of any cap since the start. What is not there, or not as the caller
+        thinks, may be so since then."""
 
-    def SetCap(self, request: pb.SetCapRequest) -> pb.SetCapResponse:
+    async def SetCap(self, request: pb.SetCapRequest) -> pb.SetCapResponse:
         """Sets a cap."""
-        words, sequence = self._engine.set_cap(
-            convert.cap_from(request), now_ns=self._clock.now_ns(), etag=request.cap.etag
-        )
-        return pb.SetCapResponse(cap=convert.cap(words), sequence=sequence)
+        cap = convert.cap_from(request)
+        async with self._refusals_wait():
+            words, sequence = self._engine.set_cap(
+                cap, now_ns=self._clock.now_ns(), etag=request.cap.etag
+            )
+        self._newest = max(self._newest, sequence)
+        response = pb.SetCapResponse(cap=convert.cap(words), sequence=sequence)
+        return await self._durable.once(sequence, response)
 
-    def GetCap(self, request: pb.GetCapRequest) -> pb.GetCapResponse:
+    async def GetCap(self, request: pb.GetCapRequest) -> pb.GetCapResponse:
         """Reads one cap."""
-        return pb.GetCapResponse(cap=convert.cap(self._engine.get_cap(request.cap_id)))
+        async with self._refusals_wait():
+            words = self._engine.get_cap(request.cap_id)
+        response = pb.GetCapResponse(cap=convert.cap(words))
+        return await self._durable.once(_sequence_of(words), response)
 
-    def ListCaps(self, request: pb.ListCapsRequest) -> pb.ListCapsResponse:
+    async def ListCaps(self, request: pb.ListCapsRequest) -> pb.ListCapsResponse:
         """Reads all caps in order of cap id, page by page."""
         entries_max = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)
         after = _cap_id_of(request.page_token)
@@ -57,14 +72,31 @@ class CapServicer:
                 break
             response.caps.append(convert.cap(words))
             bytes_listed += response.caps[-1].ByteSize()
-        return response
+        return await self._durable.once(self._newest, response)
 
-    def RemoveCap(self, request: pb.RemoveCapRequest) -> pb.RemoveCapResponse:
+    async def RemoveCap(self, request: pb.RemoveCapRequest) -> pb.RemoveCapResponse:
         """Removes a cap and its counts."""
-        sequence = self._engine.remove_cap(
-            request.cap_id, now_ns=self._clock.now_ns(), etag=request.etag
-        )
-        return pb.RemoveCapResponse(sequence=sequence)
+        async with self._refusals_wait():
+            sequence = self._engine.remove_cap(
+                request.cap_id, now_ns=self._clock.now_ns(), etag=request.etag
+            )
+        self._newest = max(self._newest, sequence)
+        return await self._durable.once(sequence, pb.RemoveCapResponse(sequence=sequence))
+
+    @contextlib.asynccontextmanager
+    async def _refusals_wait(self) -> AsyncIterator[None]:
+        """A cap that is not there, or is another by now: so it is since some change of caps."""
+        try:
+            yield
+        except (CapChanged, CapNotFound, LimitReached) as error:
+            check_journal(getattr(error, "limit_name", ""))
+            await self._durable.wait(self._newest)
+            raise
+
+
+def _sequence_of(words: CapStatus) -> int:
+    """The change that made a cap what it is."""
+    return int(words.etag, 16)
 
 
 def _token_of(cap_id: str) -> str:

@@ -1,17 +1,25 @@
 """The server's log: lines on stderr, as text or as JSON objects.
 
-Owns how a message is written; who logs what is said where it happens.
+Owns how a message is written, the last one of a process included; who logs what is said where it
+happens.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
+import select
 import sys
 import time
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from atp.settings import Settings
+
+LAST_WORDS_SECONDS = 1.0
+LINE_BYTES_MAX = 4_000
+"""What a pipe takes at once without waiting, once it takes anything."""
 
 
 class TextFormatter(logging.Formatter):
@@ -39,6 +47,28 @@ class JsonFormatter(TextFormatter):
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields, ensure_ascii=False)
+
+
+def last_words(message: str) -> None:
+    """Writes one last line on stderr, as the log would, for a process that ends in this moment.
+
+    Takes no lock that another thread may hold and waits at most LAST_WORDS_SECONDS for a reader.
+    """
+    record = logging.LogRecord("atp", logging.CRITICAL, "", 0, message, None, None)
+    formatters = (handler.formatter for handler in logging.getLogger().handlers)
+    formatter = next((each for each in formatters if each is not None), TextFormatter())
+    line = formatter.format(record).encode(errors="replace")[: LINE_BYTES_MAX - 1] + b"\n"
+    with contextlib.suppress(OSError, ValueError):
+        _, writable, _ = select.select([], [2], [], LAST_WORDS_SECONDS)
+        if writable:
+            os.write(2, line)
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process without waiting for threads that still work for nobody."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:

@@ -1,27 +1,38 @@
-"""The control plane for operators: how the engine is, and a recount of its laws.
+"""The control plane for operators: how the engine and the journal are, a recount of the laws, and
+snapshots.
 
-Owns gathering what others know: engine, clock, settings, counts. Changes nothing.
+Owns gathering what others know: engine, journal, clock, settings, counts. Changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from atp import __version__
 from atp.clock import Clock
-from atp.server import convert
+from atp.server import convert, journal_words
+from atp.server.durable import Durable
+from atp.server.edge import Send
+from atp.server.feed_servicer import FeedServicer
 from atp.server.outcome_counts import OutcomeCounts
 from atp.settings import Settings
 from atp.v1 import maintenance_service_pb2 as pb
 
 if TYPE_CHECKING:
     from atp._core import Engine
+    from atp.journal.journal import Journal
 
 VIOLATIONS_MAX = 100
+PATIENCE_SECONDS = 1.0
+"""How long a status waits for its own sequence to be durable. Operators must hear of a disk that
+stands still, too: then the status says what is not durable yet."""
+
+Result = TypeVar("Result")
 
 
 class MaintenanceServicer:
@@ -31,6 +42,10 @@ class MaintenanceServicer:
         self,
         engine: Engine,
         clock: Clock,
+        durable: Durable,
+        *,
+        journal: Journal,
+        feed: FeedServicer,
         counts: OutcomeCounts,
         settings: Callable[[], Settings],
         executor: Executor,
@@ -38,14 +53,21 @@ class MaintenanceServicer:
         """`settings` gives those in force now; `executor` runs what takes long."""
         self._engine = engine
         self._clock = clock
+        self._durable = durable
+        self._journal = journal
+        self._feed = feed
         self._counts = counts
         self._settings = settings
         self._executor = executor
         self._one_check = asyncio.Lock()
 
-    def GetStatus(self, _request: pb.GetStatusRequest) -> pb.GetStatusResponse:
-        """Reads the engine's counters, bounds and settings."""
+    async def GetStatus(self, _request: pb.GetStatusRequest) -> pb.GetStatusResponse:
+        """Reads the engine's counters, bounds and settings, and how the journal is."""
         status = self._engine.status()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._durable.wait(status.sequence)
+        journal = await self._aside(self._journal.status)
         settings = self._settings()
         return pb.GetStatusResponse(
             version=__version__,
@@ -76,6 +98,7 @@ class MaintenanceServicer:
                 for name in settings
             ],
             clock_drift=convert.duration(self._clock.drift_ns),
+            journal=journal_words.journal_status(journal, self._feed.watch_count),
         )
 
     async def CheckInvariants(
@@ -83,13 +106,20 @@ class MaintenanceServicer:
     ) -> pb.CheckInvariantsResponse:
         """Recounts every law, away from the event loop; one recount at a time, others wait."""
         async with self._one_check:
-            report = await asyncio.get_running_loop().run_in_executor(
-                self._executor, partial(self._engine.check, now_ns=self._clock.now_ns())
-            )
-        return pb.CheckInvariantsResponse(
+            report = await self._aside(partial(self._engine.check, now_ns=self._clock.now_ns()))
+        response = pb.CheckInvariantsResponse(
             violations=report.violations[:VIOLATIONS_MAX],
             digest=report.digest,
             sequence=report.sequence,
             sku_count=report.skus,
             reservation_count=report.reservations,
         )
+        return await self._durable.once(report.sequence, response)
+
+    async def Watch(self, request: pb.WatchRequest, send: Send) -> NoReturn:
+        """Streams changes, as feed_servicer.py has it."""
+        await self._feed.watch(request, send)
+
+    async def _aside(self, work: Callable[[], Result]) -> Result:
+        """What the work returns, done in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -1,7 +1,7 @@
 """The data plane: which engine call each RPC of ReservationService is.
 
-Owns nothing but the time each call is judged at, the default time to live, and the count of
-outcomes. Kept thin, because a native front will take its place.
+Owns nothing but the time each call is judged at, the default time to live, the count of outcomes,
+and what each answer waits for. Kept thin, because a native front will take its place.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from atp.clock import Clock
 from atp.server import convert
+from atp.server.durable import Durable
 from atp.server.outcome_counts import OutcomeCounts
-from atp.server.status import ReservationNotFound
+from atp.server.status import ReservationNotFound, check_journal
 from atp.v1 import reservation_service_pb2 as pb
+from atp.vocabulary import ChangeReply
 
 if TYPE_CHECKING:
     from atp._core import Engine
@@ -22,14 +24,20 @@ class ReservationServicer:
     """Serves ReservationService. `default_ttl_ns` may be changed at any time."""
 
     def __init__(
-        self, engine: Engine, clock: Clock, counts: OutcomeCounts, default_ttl_ns: int
+        self,
+        engine: Engine,
+        clock: Clock,
+        durable: Durable,
+        counts: OutcomeCounts,
+        default_ttl_ns: int,
     ) -> None:
         self._engine = engine
         self._clock = clock
+        self._durable = durable
         self._counts = counts
         self.default_ttl_ns = default_ttl_ns
 
-    def Reserve(self, request: pb.ReserveRequest) -> pb.ReserveResponse:
+    async def Reserve(self, request: pb.ReserveRequest) -> pb.ReserveResponse:
         """Sets aside the lines of one basket."""
         ttl_ns, expire_time_ns = convert.expiration(request)
         reply = self._engine.reserve(
@@ -44,10 +52,11 @@ class ReservationServicer:
             replaces=request.replaces_reservation_id,
             default_ttl_ns=self.default_ttl_ns,
         )
+        check_journal(reply.limit_name)
         self._counts.count("Reserve", reply.outcome)
-        return convert.reserve_response(reply)
+        return await self._durable.once(reply.reveals, convert.reserve_response(reply))
 
-    def Commit(self, request: pb.CommitRequest) -> pb.CommitResponse:
+    async def Commit(self, request: pb.CommitRequest) -> pb.CommitResponse:
         """Sells held units."""
         reply = self._engine.commit(
             request.reservation_id,
@@ -55,10 +64,9 @@ class ReservationServicer:
             now_ns=self._clock.now_ns(),
             request_id=request.request_id,
         )
-        self._counts.count("Commit", reply.outcome)
-        return convert.change_response(pb.CommitResponse, reply)
+        return await self._changed("Commit", pb.CommitResponse, reply)
 
-    def Release(self, request: pb.ReleaseRequest) -> pb.ReleaseResponse:
+    async def Release(self, request: pb.ReleaseRequest) -> pb.ReleaseResponse:
         """Gives held units back."""
         reply = self._engine.release(
             request.reservation_id,
@@ -66,10 +74,9 @@ class ReservationServicer:
             now_ns=self._clock.now_ns(),
             request_id=request.request_id,
         )
-        self._counts.count("Release", reply.outcome)
-        return convert.change_response(pb.ReleaseResponse, reply)
+        return await self._changed("Release", pb.ReleaseResponse, reply)
 
-    def Extend(self, request: pb.ExtendRequest) -> pb.ExtendResponse:
+    async def Extend(self, request: pb.ExtendRequest) -> pb.ExtendResponse:
         """Gives a hold more time."""
         ttl_ns, expire_time_ns = convert.expiration(request)
         reply = self._engine.extend(
@@ -80,22 +87,34 @@ class ReservationServicer:
             request_id=request.request_id,
             default_ttl_ns=self.default_ttl_ns,
         )
-        self._counts.count("Extend", reply.outcome)
-        return convert.change_response(pb.ExtendResponse, reply)
+        return await self._changed("Extend", pb.ExtendResponse, reply)
 
-    def GetReservation(self, request: pb.GetReservationRequest) -> pb.GetReservationResponse:
+    async def GetReservation(self, request: pb.GetReservationRequest) -> pb.GetReservationResponse:
         """Reads one reservation."""
         found = self._engine.get_reservation(request.reservation_id, now_ns=self._clock.now_ns())
         if found is None:
             raise ReservationNotFound(request.reservation_id)
-        return pb.GetReservationResponse(reservation=convert.reservation(found))
+        response = pb.GetReservationResponse(reservation=convert.reservation(found))
+        return await self._durable.once(found.sequence, response)
 
-    def GetAvailability(self, request: pb.GetAvailabilityRequest) -> pb.GetAvailabilityResponse:
+    async def GetAvailability(
+        self, request: pb.GetAvailabilityRequest
+    ) -> pb.GetAvailabilityResponse:
         """Reads what is available of many SKUs at one instant."""
         skus = list(request.skus)
         stocks = self._engine.get_availability(skus, now_ns=self._clock.now_ns())
-        return pb.GetAvailabilityResponse(
+        response = pb.GetAvailabilityResponse(
             availabilities=[
                 convert.availability(sku, stock) for sku, stock in zip(skus, stocks, strict=True)
             ]
         )
+        newest = max((stock.sequence for stock in stocks if stock is not None), default=0)
+        return await self._durable.once(newest, response)
+
+    async def _changed(
+        self, method: str, kind: type[convert.ChangeResponse], reply: ChangeReply
+    ) -> convert.ChangeResponse:
+        """The answer to a change of a hold."""
+        check_journal(reply.limit_name)
+        self._counts.count(method, reply.outcome)
+        return await self._durable.once(reply.reveals, convert.change_response(kind, reply))

@@ -92,6 +92,31 @@ class Draining(Exception):
         self.resume_sequence = resume_sequence
 
 
+class JournalFull(Exception):
+    """The disk has no room for what the change would leave in the journal."""
+
+    limit_name = "journal_space"
+
+    def __init__(self) -> None:
+        super().__init__("the disk of the journal is full: changes are refused until there is room")
+
+
+class JournalBehind(Exception):
+    """More waits to be written to the journal than may."""
+
+    limit_name = "journal_backlog"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "more changes wait to be written than journal.backlog_bytes_max allows: the disk is"
+            " slower than the calls"
+        )
+
+
+class SnapshotFailed(Exception):
+    """A snapshot that was asked for could not be written."""
+
+
 class ErrorRow(NamedTuple):
     """How one kind of error is told."""
 
@@ -148,9 +173,35 @@ ERRORS: tuple[ErrorRow, ...] = (
         ("resume_sequence",),
         retry_ms=200,
     ),
+    ErrorRow(
+        JournalFull,
+        grpc.StatusCode.UNAVAILABLE,
+        "JOURNAL_FULL",
+        ("limit_name",),
+        retry_ms=1_000,
+    ),
+    ErrorRow(
+        JournalBehind,
+        grpc.StatusCode.UNAVAILABLE,
+        "JOURNAL_BEHIND",
+        ("limit_name",),
+        retry_ms=200,
+    ),
+    ErrorRow(SnapshotFailed, grpc.StatusCode.UNAVAILABLE, "SNAPSHOT_FAILED"),
 )
 FAULT = ErrorRow(Exception, grpc.StatusCode.INTERNAL, "SERVER_FAULT")
 """Anything else is a fault of the server's own, told without its details."""
+
+
+def check_journal(limit_name: str) -> None:
+    """Raises when the limit that stands in the way of a change is the journal's.
+
+    These two are no answer about stock: the disk is in the way, not a rule, and asking again later,
+    or another server, makes sense.
+    """
+    for error in (JournalFull, JournalBehind):
+        if limit_name == error.limit_name:
+            raise error
 
 
 def row_of(error: Exception) -> ErrorRow:

@@ -1,7 +1,7 @@
 """The control plane for stock: which engine call each RPC of StockService is.
 
 Owns the check that a batch is well-formed before its first entry is applied, the bounds of a page,
-and that neither keeps checkouts waiting. Judges nothing.
+that neither keeps checkouts waiting, and what each answer waits for. Judges nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from atp.clock import Clock
 from atp.server import convert
-from atp.server.status import SkuNotFound
+from atp.server.durable import Durable
+from atp.server.status import SkuNotFound, check_journal
 from atp.v1 import stock_service_pb2 as pb
-from atp.vocabulary import FieldInvalid
+from atp.vocabulary import FieldInvalid, StockReply
 
 if TYPE_CHECKING:
     from atp._core import Engine
@@ -32,21 +33,18 @@ Result = TypeVar("Result")
 class StockServicer:
     """Serves StockService."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, durable: Durable) -> None:
         self._engine = engine
         self._clock = clock
+        self._durable = durable
 
-    def SetStock(self, request: pb.SetStockRequest) -> pb.SetStockResponse:
+    async def SetStock(self, request: pb.SetStockRequest) -> pb.SetStockResponse:
         """Sets the units on hand of one SKU."""
-        reply = self._engine.set_stock(
-            request.sku,
-            request.on_hand_quantity,
-            now_ns=self._clock.now_ns(),
-            expected=convert.expected_on_hand(request),
-        )
-        return convert.set_stock_response(reply)
+        reply = self._set_stock(request)
+        check_journal(reply.limit_name)
+        return await self._durable.once(reply.reveals, convert.set_stock_response(reply))
 
-    def AdjustStock(self, request: pb.AdjustStockRequest) -> pb.AdjustStockResponse:
+    async def AdjustStock(self, request: pb.AdjustStockRequest) -> pb.AdjustStockResponse:
         """Adds units to one SKU or takes them away."""
         reply = self._engine.adjust_stock(
             request.request_id,
@@ -55,14 +53,31 @@ class StockServicer:
             convert.stock_reason(request.reason),
             now_ns=self._clock.now_ns(),
         )
-        return convert.adjust_stock_response(reply)
+        check_journal(reply.limit_name)
+        return await self._durable.once(reply.reveals, convert.adjust_stock_response(reply))
 
     async def BatchSetStock(self, request: pb.BatchSetStockRequest) -> pb.BatchSetStockResponse:
-        """Sets the units on hand of many SKUs, each judged by itself."""
-        convert.check_batch(request.requests)
-        return pb.BatchSetStockResponse(responses=await in_turns(self.SetStock, request.requests))
+        """Sets the units on hand of many SKUs, each judged by itself.
 
-    def GetStock(self, request: pb.GetStockRequest) -> pb.GetStockResponse:
+        When the journal is in the way of the first entry, nothing was changed and the call was not
+        judged; of a later one, that entry's outcome says so.
+        """
+        convert.check_batch(request.requests)
+        reveals, judged = 0, 0
+
+        def set_one(entry: pb.SetStockRequest) -> pb.SetStockResponse:
+            nonlocal reveals, judged
+            reply = self._set_stock(entry)
+            if judged == 0:
+                check_journal(reply.limit_name)
+            judged += 1
+            reveals = max(reveals, reply.reveals)
+            return convert.set_stock_response(reply)
+
+        responses = await in_turns(set_one, request.requests)
+        return await self._durable.once(reveals, pb.BatchSetStockResponse(responses=responses))
+
+    async def GetStock(self, request: pb.GetStockRequest) -> pb.GetStockResponse:
         """Reads the counters of one SKU."""
         try:
             stocks = self._engine.get_availability([request.sku], now_ns=self._clock.now_ns())
@@ -70,7 +85,8 @@ class StockServicer:
             raise FieldInvalid("sku", error.reason) from None
         if stocks[0] is None:
             raise SkuNotFound(request.sku)
-        return pb.GetStockResponse(stock=convert.stock(stocks[0]))
+        response = pb.GetStockResponse(stock=convert.stock(stocks[0]))
+        return await self._durable.once(stocks[0].sequence, response)
 
     async def ListStock(self, request: pb.ListStockRequest) -> pb.ListStockResponse:
         """Reads the counters of all SKUs, page by page."""
@@ -79,8 +95,18 @@ class StockServicer:
             page_size=page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX),
             page_token=request.page_token,
         )
-        return pb.ListStockResponse(
+        response = pb.ListStockResponse(
             stocks=await in_turns(convert.stock, stocks), next_page_token=next_page_token
+        )
+        newest = max((stock.sequence for stock in stocks), default=0)
+        return await self._durable.once(newest, response)
+
+    def _set_stock(self, request: pb.SetStockRequest) -> StockReply:
+        return self._engine.set_stock(
+            request.sku,
+            request.on_hand_quantity,
+            now_ns=self._clock.now_ns(),
+            expected=convert.expected_on_hand(request),
         )
 
 
