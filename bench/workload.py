@@ -89,16 +89,21 @@ def pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A reserve and its commit for each SKU given."""
     asked, lines = reserves(rng, skus, people, tag)
+    return with_commits(asked), lines
+
+
+def with_commits(asked: np.ndarray) -> np.ndarray:
+    """Each reserve, and right after it the commit of it."""
     both = np.zeros(2 * len(asked), COMMANDS)
     both[0::2] = asked
     both["kind"][1::2] = 2
     both["key"][1::2] = _core.request_keys(np.ascontiguousarray(asked["request_id"]))
-    return both, lines
+    return both
 
 
-def engine_with(skus: np.ndarray, *, ended_max: int) -> _core.Engine:
+def engine_with(skus: np.ndarray, *, ended_max: int, record_events: bool = False) -> _core.Engine:
     """An engine with these SKUs well stocked, and caps per address and per customer, both on."""
-    engine = _core.Engine(ended_max=ended_max)
+    engine = _core.Engine(ended_max=ended_max, record_events=record_events)
     for cap_id, subject in (("per-ip", CapSubject.IP), ("per-customer", CapSubject.CUSTOMER)):
         engine.set_cap(Cap(cap_id, subject, limit=NO_LIMIT_IN_SIGHT), now_ns=START_NS)
     stock = np.full(len(skus), 10**9, np.int64)

@@ -69,7 +69,6 @@ cdef extern from "atp/engine/events.h" namespace "atp" nogil:
         vector[int64_t] override_limits
 
     string write_cap(const CapFacts& facts) except +
-    size_t event_bytes_most(const EventFacts& facts) noexcept
 
 cdef extern from "atp/engine/tail.h" namespace "atp" nogil:
     struct RecordHead:

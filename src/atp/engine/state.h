@@ -27,17 +27,21 @@ constexpr std::size_t kTailRoomLeast = std::size_t{64} << 20;  // where a system
 // (events.h). Two stretches of address space that never move: one fills, the other is empty, or
 // with whoever writes what it holds. A page of them takes memory once it was touched.
 struct Tail {
+  // What every append touches: 32 bytes, beside the sequence (Engine::shared).
   Lock lock;
-  bool behind = false;        // more waits to be written than is allowed
-  bool has_writer = false;    // one at most takes the events
-  char* bytes = nullptr;      // the stretch that fills
-  std::size_t used = 0;       // of it
-  char* other = nullptr;      // the empty stretch; null while it is taken
-  std::size_t room = 0;       // of either
-  std::size_t taken = 0;      // bytes that were taken and are not yet written
+  bool behind = false;           // more waits to be written than is allowed
+  bool has_writer = false;       // one at most takes the events
+  char* bytes = nullptr;         // the stretch that fills
+  std::size_t used = 0;          // of it
+  std::size_t alarm = 0;         // above so much used, more waits than is allowed
+
+  char* other = nullptr;        // the empty stretch; null while it is taken
+  std::size_t room = 0;         // of either
+  std::size_t taken = 0;        // bytes that were taken and are not yet written
   std::size_t most = SIZE_MAX;  // that may wait before changes are refused
-  std::int64_t space = 0;     // the gate (gate.pxd), as far as room on the disk decides it
-  std::int64_t drained = 0;   // how often a stretch came back
+  std::int64_t space = 0;       // the gate (gate.pxd), as far as room on the disk decides it
+  std::int64_t drained = 0;     // how often a stretch came back
+  std::int64_t crowded = 0;     // 1: so much waits that no more changes are promised room
   char* region = nullptr;
 
   bool open() {
@@ -49,6 +53,7 @@ struct Tail {
     }
     bytes = region;
     other = region + room;
+    alarm = room / 4;
     return region != nullptr;
   }
   ~Tail() {
@@ -61,7 +66,6 @@ struct Engine {
   char* region;
   CapTable caps;
   std::uint32_t next_cap_uid = 1;
-  Tail tail;
 
   // What every command reads and few change.
   alignas(64) CapPlan plan;
@@ -69,13 +73,15 @@ struct Engine {
   std::int64_t time = 0;
   std::int64_t housekept = -(std::int64_t{1} << 62);  // see housekeep.pxd
 
-  // What every change touches, in a cache line of its own.
-  struct alignas(64) {
+  // What every change touches, in a cache line of its own: this, and how the tail begins.
+  struct Shared {
     std::int64_t sequence = 0;
     std::int64_t live_holds = 0;  // as far as shards have told: see places.pxd
     std::int64_t counters = 0;
     std::int64_t skus = 0;
-  } shared;
+  };
+  alignas(64) Shared shared;
+  Tail tail;
 
   // When the first hold anywhere is due, never later than that; see sweep.pxd.
   struct alignas(64) {

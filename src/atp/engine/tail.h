@@ -4,6 +4,7 @@
 // two stretches have room beyond the bound for one largest event of every thread, and for an expiry
 // of every hold.
 #pragma once
+#include <algorithm>
 #include <ctime>
 
 #include "events.h"
@@ -36,8 +37,9 @@ inline std::size_t used_bytes(const Tail& tail) {
 }
 
 // Is there room for one event? Asked before the point of no return. False only when nobody took the
-// events for a very long time: long before that the gate is closed.
-inline bool may_append(const Tail& tail) { return used_bytes(tail) <= room_for_changes(tail); }
+// events for a very long time: long before that the gate is closed. Reads nothing that every append
+// writes.
+inline bool may_append(const Tail& tail) { return load(&tail.crowded) == 0; }
 
 // The same for an expiry, which can't be refused: waits until the events were taken. When nobody
 // takes any, there is nobody to remember what is promised here, and the process ends.
@@ -60,32 +62,45 @@ inline void settle_gate(Engine& engine) {
   store(&engine.gate, tail.behind && tail.space != closed ? behind : tail.space);
 }
 
+// From which size on an append has to look. The tail is locked.
+inline void settle_alarm(Tail& tail) {
+  const std::size_t allowed = tail.most > tail.taken ? tail.most - tail.taken : 0;
+  tail.alarm = std::min(allowed, room_for_changes(tail));
+}
+
+// Much waits: looks whether it is more than is allowed. The tail is locked.
+inline void look_at_much(Engine& engine) {
+  Tail& tail = engine.tail;
+  store(&tail.crowded, tail.used > room_for_changes(tail));
+  if (tail.used + tail.taken > tail.most && !tail.behind) {
+    tail.behind = true;
+    settle_gate(engine);
+  }
+}
+
 // Gives the change its sequence and leaves its event. Called with the change's shards locked, so
 // that changes of one thing are in the order of their sequences.
 inline std::int64_t append(Engine& engine, EventField kind, const EventFacts& facts) {
   if (!engine.settings.record_events) return add(&engine.shared.sequence, 1);
   Tail& tail = engine.tail;
-  const std::size_t most = event_bytes_most(facts);
-  const bool small = most <= kSmallEvent;
+  const EventSize size = event_size(kind, facts);
+  const bool small = size.whole <= kSmallEvent;
   char encoded[kSmallEvent];
-  std::size_t size = small ? write_event(kind, facts, encoded, kSmallEvent) : 0;
+  if (small) write_event(kind, facts, size, encoded);
   tail.lock.take();
-  ATP_CHECK(most <= kEventBytesMost && tail.used + kFrame + most <= tail.room);
+  ATP_CHECK(size.whole <= kEventBytesMost && tail.used + kFrame + size.whole <= tail.room);
   char* frame = tail.bytes + tail.used;
   if (small) {
-    std::memcpy(frame + kFrame, encoded, size);
+    std::memcpy(frame + kFrame, encoded, size.whole);
   } else {
-    size = write_event(kind, facts, frame + kFrame, most);
+    write_event(kind, facts, size, frame + kFrame);
   }
   const std::int64_t sequence = engine.shared.sequence + 1;
   store_relaxed(&engine.shared.sequence, sequence);
-  const RecordHead head{0, sequence, static_cast<std::uint32_t>(size), 0};
+  const RecordHead head{0, sequence, static_cast<std::uint32_t>(size.whole), 0};
   std::memcpy(frame, &head, sizeof head);
-  __atomic_store_n(&tail.used, tail.used + kFrame + size, __ATOMIC_RELAXED);
-  if (tail.used + tail.taken > tail.most && !tail.behind) {
-    tail.behind = true;
-    settle_gate(engine);
-  }
+  __atomic_store_n(&tail.used, tail.used + kFrame + size.whole, __ATOMIC_RELAXED);
+  if (__builtin_expect(tail.used > tail.alarm, 0)) look_at_much(engine);
   tail.lock.give();
   return sequence;
 }
@@ -109,7 +124,9 @@ inline Taken take_tail(Engine& engine) {
     tail.bytes = tail.other;
     tail.other = nullptr;
     tail.taken = all.size;
+    settle_alarm(tail);
     __atomic_store_n(&tail.used, std::size_t{0}, __ATOMIC_RELAXED);
+    store(&tail.crowded, 0);
   }
   tail.lock.give();
   return all;
@@ -120,6 +137,7 @@ inline void count_written(Engine& engine, std::size_t written) {
   Tail& tail = engine.tail;
   tail.lock.take();
   tail.taken -= written;
+  settle_alarm(tail);
   if (tail.behind && tail.used + tail.taken <= tail.most / 2) {
     tail.behind = false;
     settle_gate(engine);
@@ -154,6 +172,7 @@ inline bool is_behind(Engine& engine) {
 inline void set_most_waiting(Engine& engine, std::size_t most) {
   engine.tail.lock.take();
   engine.tail.most = most;
+  settle_alarm(engine.tail);
   engine.tail.lock.give();
 }
 

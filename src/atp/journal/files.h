@@ -112,7 +112,9 @@ inline SyncedMark synced_mark(const std::uint8_t* store_id, std::int64_t sequenc
   return mark;
 }
 
-// A segment without a name or records, preallocated. Any thread may make it, one takes it.
+// A segment without a name or records, preallocated, and by and by filled with zeros: that makes
+// the syncs of the records that take their place faster. Any thread may make it, one takes it,
+// however far the zeros are.
 class Spare {
  public:
   Spare(const std::string& folder, std::size_t bytes) : folder_(folder), bytes_(bytes) {}
@@ -129,58 +131,65 @@ class Spare {
     return fd_ >= 0;
   }
 
-  // Makes it if it isn't there. Zeros written ahead make the syncs of the records that take their
-  // place faster; they take their time, so they are not for those who hurry.
-  Done make(bool with_zeros, Fault* fault) {
-    if (is_there()) return Done::kYes;
+  // Makes it if it isn't there.
+  Done make(Fault* fault) {
+    std::lock_guard<std::mutex> held(lock_);
+    if (fd_ >= 0) return Done::kYes;
+    path_ = folder_ + "/spare-" + std::to_string(++made_) + ".part";
+    const int fd = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) return full_or_failed(fault, "make", path_);
+    errno = posix_fallocate(fd, 0, static_cast<off_t>(bytes_));
+    if (errno) {
+      const Done done = full_or_failed(fault, "make room in", path_);
+      close(fd);
+      unlink(path_.c_str());
+      return done;
+    }
+    fd_ = fd;
+    zeroed_ = 0;
+    return Done::kYes;
+  }
+
+  // Writes a few of the zeros that are missing and makes them durable; `*all`: there are no more,
+  // or nothing to write them to. Little at a time, so that syncs of records wait for little.
+  Done write_zeros(bool* all, Fault* fault) {
+    int fd = -1;
     std::string path;
     {
       std::lock_guard<std::mutex> held(lock_);
-      path = folder_ + "/spare-" + std::to_string(++made_) + ".part";
+      *all = fd_ < 0 || zeroed_ >= bytes_;
+      if (*all) return Done::kYes;
+      const std::size_t size = std::min(sizeof kZeros, bytes_ - zeroed_);
+      const Done done = write_at(fd_, kZeros, size, zeroed_, path_, fault);
+      if (done != Done::kYes) return done;
+      zeroed_ += size;
+      path = path_;
+      fd = fcntl(fd_, F_DUPFD_CLOEXEC, 0);  // it may be taken and closed meanwhile
     }
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0) return full_or_failed(fault, "make", path);
-    const Done done = fill(fd, path, with_zeros, fault);
-    std::lock_guard<std::mutex> held(lock_);
-    if (done == Done::kYes && fd_ < 0) {
-      fd_ = fd;
-      path_ = path;
-    } else {
-      close(fd);
-      unlink(path.c_str());
-    }
+    if (fd < 0) return failed(fault, "open", path);
+    const Done done = fdatasync(fd) ? failed(fault, "sync", path) : Done::kYes;
+    close(fd);
     return done;
   }
 
-  // Hands it over; it must be there.
+  // Hands it over; it must be there. No zero is written from now on.
   void take(int* fd, std::string* path) {
     std::lock_guard<std::mutex> held(lock_);
     ATP_CHECK(fd_ >= 0);
     *fd = fd_;
     path->swap(path_);
     fd_ = -1;
-    path_.clear();
   }
 
  private:
-  static constexpr char kZeros[std::size_t{1} << 18] = {};
-
-  Done fill(int fd, const std::string& path, bool with_zeros, Fault* fault) {
-    errno = posix_fallocate(fd, 0, static_cast<off_t>(bytes_));
-    if (errno) return full_or_failed(fault, "make room in", path);
-    for (std::size_t at = 0; with_zeros && at < bytes_; at += sizeof kZeros) {
-      const std::size_t size = std::min(sizeof kZeros, bytes_ - at);
-      const Done done = write_at(fd, kZeros, size, at, path, fault);
-      if (done != Done::kYes) return done;
-    }
-    return fsync(fd) ? failed(fault, "sync", path) : Done::kYes;
-  }
+  static constexpr char kZeros[std::size_t{1} << 19] = {};
 
   const std::string folder_;
   const std::size_t bytes_;
   std::mutex lock_;
   int fd_ = -1;
   std::string path_;
+  std::size_t zeroed_ = 0;
   std::int64_t made_ = 0;
 };
 

@@ -71,7 +71,7 @@ class Segments {
   // Seals the segment in use, whose records are durable then, and goes on in the spare one, or in
   // one made at once. kFull: none could be made, and nothing changed.
   Done rotate(std::int64_t first_sequence, std::int64_t now) {
-    const Done done = spare.make(false, &fault);
+    const Done done = spare.make(&fault);
     if (done != Done::kYes) return done;
     if (fd_ >= 0) {
       if (ftruncate(fd_, static_cast<off_t>(used_))) return failed(&fault, "cut the end of", path_);

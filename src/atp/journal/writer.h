@@ -6,11 +6,10 @@
 #pragma once
 #include <sys/eventfd.h>
 
-#include <algorithm>
 #include <condition_variable>
-#include <vector>
 
 #include "segments.h"
+#include "sync_times.h"
 
 namespace atp {
 
@@ -30,17 +29,16 @@ struct WriterFigures {
   std::int64_t durable;
   std::int64_t written;
   std::int64_t waiting_bytes;
-  std::int64_t syncs;
-  std::int64_t sync_p50, sync_p99, sync_most;  // ns
+  SyncFigures syncs;
   std::int64_t written_bytes;
   std::int64_t segment_bytes;  // of the segment in use: its header and records
   std::int64_t space;          // the gate's level, as far as room decides it
   bool behind;
 };
 
-constexpr std::size_t kSyncsKept = 4096;
 constexpr std::int64_t kSecond = 1000000000;
 constexpr std::int64_t kPoll = 50000000;
+constexpr std::int64_t kBetweenZeros = 5000000;
 constexpr std::int64_t kLongest = 1000000 * kSecond;
 
 inline std::int64_t monotonic() {
@@ -54,9 +52,7 @@ class Writer {
   Writer(Engine& engine, const std::string& folder, const std::uint8_t* store_id,
          const WriterOptions& options)
       : engine_(engine), segments_(folder, store_id, options.segment_bytes), options_(options),
-        started_(monotonic()), bell_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-    times_.reserve(kSyncsKept);
-  }
+        started_(monotonic()), bell_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
   ~Writer() {
     if (bell_ >= 0) close(bell_);
     if (opened_) engine_.tail.has_writer = false;
@@ -114,9 +110,11 @@ class Writer {
     std::unique_lock<std::mutex> held(mutex_);
     while (!failed_ && !stopping_) {
       prepare(held);
-      if (!failed_ && !stopping_ && (short_ || segments_.spare.is_there())) {
-        ahead_.wait_for(held, std::chrono::seconds(short_ ? 1 : 60));
-      }
+      const bool all = write_zeros(held);
+      if (failed_ || stopping_) break;
+      const bool wanted = all && !short_ && !segments_.spare.is_there();
+      const std::int64_t pause = !all ? kBetweenZeros : short_ ? kSecond : 60 * kSecond;
+      if (!wanted) ahead_.wait_for(held, std::chrono::nanoseconds(pause));
     }
   }
 
@@ -143,6 +141,10 @@ class Writer {
     std::unique_lock<std::mutex> held(mutex_);
     while (durable() < sequence) {
       if (failed_ || stopped_) return false;
+      if (!options_.inline_commits && kicked_ < sequence) {
+        kicked_ = sequence;
+        if (!committing_) work_.notify_one();
+      }
       if (!committing_ && !full_ && options_.inline_commits) {
         commit(held, true);
       } else if (done_.wait_until(held, until) == std::cv_status::timeout) {
@@ -163,23 +165,18 @@ class Writer {
 
   WriterFigures figures() {
     std::unique_lock<std::mutex> held(mutex_);
-    std::vector<std::int64_t> times(times_);
+    SyncTimes times(sync_times_);
     WriterFigures told{};
     told.durable = durable();
     told.written = written();
     told.waiting_bytes =
         static_cast<std::int64_t>(used_bytes(engine_.tail)) + load(&taken_bytes_) - durable_bytes_;
-    told.syncs = syncs_;
-    told.sync_most = sync_most_;
     told.written_bytes = load(&written_bytes_);
     told.segment_bytes = load(&segment_used_);
     told.space = space_;
     told.behind = is_behind(engine_);
     held.unlock();
-    std::sort(times.begin(), times.end());
-    if (times.empty()) return told;
-    told.sync_p50 = times[(times.size() - 1) * 50 / 100];
-    told.sync_p99 = times[(times.size() - 1) * 99 / 100];
+    told.syncs = times.figures();
     return told;
   }
 
@@ -316,14 +313,7 @@ class Writer {
     durable_bytes_ = load(&written_bytes_);
     done_.notify_all();
     if (kicked_ > before) ring();
-    if (took == 0) return;
-    sync_most_ = std::max(sync_most_, took);
-    if (times_.size() < kSyncsKept) {
-      times_.push_back(took);
-    } else {
-      times_[static_cast<std::size_t>(syncs_) % kSyncsKept] = took;
-    }
-    ++syncs_;
+    if (took) sync_times_.add(took);
   }
 
   // The gate, by the room there is. The mutex is held.
@@ -343,7 +333,7 @@ class Writer {
     if (failed_ || stopping_) return;
     Fault fault;
     held.unlock();
-    const Done done = segments_.spare.make(true, &fault);
+    const Done done = segments_.spare.make(&fault);
     const bool little = segments_.free_bytes() < options_.room_kept_bytes;
     held.lock();
     if (done == Done::kFailed) return fail(fault);
@@ -355,6 +345,17 @@ class Writer {
       done_.notify_all();
     }
     settle_space();
+  }
+
+  // Goes on with the zeros of the spare segment; true: there are no more to write.
+  bool write_zeros(std::unique_lock<std::mutex>& held) {
+    Fault fault;
+    bool all = true;
+    held.unlock();
+    const Done done = segments_.spare.write_zeros(&all, &fault);
+    held.lock();
+    if (done == Done::kFailed) fail(fault);
+    return all || done != Done::kYes;
   }
 
   Engine& engine_;
@@ -380,9 +381,7 @@ class Writer {
   std::int64_t retry_ = 0;
   std::int64_t space_ = 0;
   std::int64_t durable_bytes_ = 0;
-  std::int64_t syncs_ = 0;
-  std::int64_t sync_most_ = 0;
-  std::vector<std::int64_t> times_;
+  SyncTimes sync_times_;
   Fault fault_;
 
   // Whoever commits has these to itself; others may look at the counts.

@@ -17,6 +17,12 @@ cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
         string doing
         string path
 
+    struct SyncFigures:
+        int64_t count
+        int64_t p50
+        int64_t p99
+        int64_t most
+
     struct WriterOptions:
         size_t segment_bytes
         Durability durability
@@ -30,10 +36,7 @@ cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
         int64_t durable
         int64_t written
         int64_t waiting_bytes
-        int64_t syncs
-        int64_t sync_p50
-        int64_t sync_p99
-        int64_t sync_most
+        SyncFigures syncs
         int64_t written_bytes
         int64_t segment_bytes
         int64_t space

@@ -116,5 +116,5 @@ cdef class Writer:
         sequence = load(&self.engine.engine.shared.sequence)
         return WriterStatistics(
             told.durable, told.written, sequence - told.durable, max(0, told.waiting_bytes),
-            told.syncs, told.sync_p50, told.sync_p99, told.sync_most, told.written_bytes,
+            told.syncs.count, told.syncs.p50, told.syncs.p99, told.syncs.most, told.written_bytes,
             told.segment_bytes, told.space, told.behind)
