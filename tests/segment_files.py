@@ -1,30 +1,26 @@
 """Segments made by a test: bytes in the form of docs/journal-format.md, put together here.
 
 Owns writing records, whole or damaged, without the project's own writer, so that readers can be
-shown what no writer would leave. The checksum comes from Debian's libxxhash.
+shown what no writer would leave.
 """
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from atp.journal._native import checksum
 from atp.v1 import event_pb2
 
 HEADER_BYTES = 64
 START_NS = 1_800_000_000_000_000_000
 
-_XXHASH = ctypes.CDLL("libxxhash.so.0")
-_XXHASH.XXH3_64bits.restype = ctypes.c_uint64
-_XXHASH.XXH3_64bits.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
-
 
 def record(sequence: int, event: bytes, behind: int = 1) -> bytes:
     """One record: checksum, sequence, size, behind, event."""
     rest = struct.pack("<qII", sequence, len(event), behind) + event
-    return struct.pack("<Q", _XXHASH.XXH3_64bits(rest, len(rest))) + rest
+    return struct.pack("<Q", checksum(rest)) + rest
 
 
 def event(sequence: int, padding: int = 0) -> bytes:

@@ -1,4 +1,4 @@
-"""docs/cli.md and docs/client.md are true: every command and every program in them runs.
+"""docs/cli.md, docs/client.md and docs/feed.md are true: their commands and programs run.
 
 Commands run in order in one folder, by a shell, against one server; programs likewise.
 """
@@ -45,7 +45,7 @@ def test_every_command_of_the_page_runs(server: ServerProcess, tmp_path: Path) -
             "ATP_CONTROL_ADDRESS": server.control_plane,
         }
     )
-    lines = "".join(blocks("cli.md", "console")).splitlines()
+    lines = "".join(blocks("cli.md", "console") + blocks("feed.md", "console")).splitlines()
     assert len(lines) > 30
     for line in lines:
         assert line.startswith("$ ")
@@ -71,8 +71,8 @@ def test_the_file_of_caps_of_the_page_is_one() -> None:
 
 
 def test_every_program_of_the_page_runs(server: ServerProcess) -> None:
-    programs = blocks("client.md", "python")
-    assert len(programs) == 5
+    programs = blocks("client.md", "python") + blocks("feed.md", "python")
+    assert len(programs) == 7
     addresses = f"{server.data_plane!r}, {server.control_plane!r}"
     for program in programs:
         # A program that names no addresses has the default ones, where a test has no server.

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "show": Entry("atp.cli.holds", "Show reservations."),
     "stock": Entry("atp.cli.stock", "Show and correct units on hand."),
     "caps": Entry("atp.cli.caps", "Show and change caps, live."),
+    "watch": Entry("atp.cli.watch", "Show changes as they happen, and past ones."),
     "status": Entry("atp.cli.status", "Show counters, bounds and settings of a server."),
 }
 

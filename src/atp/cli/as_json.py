@@ -1,11 +1,13 @@
 """Messages of `atp.v1` as JSON for scripts: the names of the protos, every field always there.
 
-Like protobuf's own JSON but for two things: 64-bit numbers are numbers, and what is unset is null
-instead of absent, so that a script can rely on every name.
+Like protobuf's own JSON but for three things: 64-bit numbers are numbers, what is unset is null
+instead of absent, so that a script can rely on every name, and bytes are what people write for
+them: addresses as such, keys in hexadecimal, as reservations are named everywhere.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -41,6 +43,9 @@ def _value(field: FieldDescriptor, value: Any) -> Any:
         return value.ToJsonString()
     if isinstance(value, Message):
         return as_object(value)
+    if isinstance(value, bytes):
+        is_address = field.name == "client_ip" and value
+        return str(ipaddress.ip_address(value)) if is_address else value.hex()
     if field.enum_type is not None:
         known = field.enum_type.values_by_number.get(value)
         return value if known is None else known.name

@@ -47,7 +47,7 @@ class Session:
     ) -> None:
         self.plane = plane
         self.address = address
-        self._timeout_ns = timeout_ns
+        self.timeout_s = timeout_ns / NS_PER_SECOND
         self._tls_files = tls_files
         self._tls = tls or any(tls_files.values())
         self._client: Client | None = None
@@ -67,7 +67,7 @@ class Session:
                 self.address,
                 data_tls=tls,
                 control_tls=tls,
-                timeout_s=self._timeout_ns / NS_PER_SECOND,
+                timeout_s=self.timeout_s,
             )
         return self._client
 
@@ -161,7 +161,7 @@ def failure(session: Session, error: AtpError) -> Failed:
     message, status = error.message, NOT_JUDGED
     if isinstance(error, atp_client.InvalidArgument):
         status = BAD_INPUT
-    elif isinstance(error, atp_client.NotFound | atp_client.Aborted) or (
+    elif isinstance(error, atp_client.NotFound | atp_client.Aborted | atp_client.OutOfRange) or (
         isinstance(error, atp_client.ResourceExhausted) and error.answered
     ):
         status = REFUSED

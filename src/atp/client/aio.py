@@ -129,7 +129,7 @@ class AsyncClient:
 
     async def watch(
         self, from_sequence: int = 0, *, resume_s: float = 0.0
-    ) -> AsyncIterator[Change]:
+    ) -> AsyncGenerator[Change]:
         """Every change from one on, in order and without gaps: the past first, then each as it is
         durable, for ever. `from_sequence` 0: only what happens from now on.
 

@@ -133,7 +133,7 @@ class Client:
             if not page_token:
                 return
 
-    def watch(self, from_sequence: int = 0, *, resume_s: float = 0.0) -> Iterator[Change]:
+    def watch(self, from_sequence: int = 0, *, resume_s: float = 0.0) -> Generator[Change]:
         """Every change from one on, in order and without gaps: the past first, then each as it is
         durable, for ever. `from_sequence` 0: only what happens from now on.
 

@@ -14,13 +14,12 @@ from types import TracebackType
 from typing import NamedTuple
 
 from atp.journal._native import pack_records
+from atp.journal.segments import HEADER_BYTES, list_segments, segment_name
 
 READ_BYTES = 128 << 10
 """Read at once; a batch is no larger, but for a single change that is."""
 RECORD_BYTES_MOST = (1 << 20) + 24
 """No record is larger: record.h bounds an event."""
-HEADER_BYTES = 64
-SUFFIX = ".segment"
 
 
 class PositionGone(LookupError):
@@ -104,7 +103,7 @@ class Feed:
     def _try_open(self, first: int) -> bool:
         """Opens the segment whose first change is this one; False if there is no such segment."""
         with contextlib.suppress(FileNotFoundError):
-            self._file = os.open(self._folder / f"{first:020}{SUFFIX}", os.O_RDONLY)
+            self._file = os.open(self._folder / segment_name(first), os.O_RDONLY)
             self._first = self._next = first
             self._offset = HEADER_BYTES
             return True
@@ -112,9 +111,7 @@ class Feed:
 
     def _firsts(self) -> list[int]:
         """The first sequences of the segments that are there, in order."""
-        names = (path.name for path in self._folder.glob(f"*{SUFFIX}"))
-        stems = (name.removesuffix(SUFFIX) for name in names)
-        return sorted(int(stem) for stem in stems if stem.isdigit())
+        return [segment.first_sequence for segment in list_segments(self._folder)]
 
     def close(self) -> None:
         """Closes the file, if one is open; reading again opens it again."""

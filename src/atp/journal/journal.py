@@ -76,6 +76,15 @@ class Journal:
         """The last change that is durable."""
         return self.writer.durable
 
+    @property
+    def tellable(self) -> int:
+        """The last change that may be told to those who follow what happens.
+
+        It is durable; where nothing is promised (durability off), it is in its segment.
+        """
+        off = self.options.durability == "off"
+        return self.writer.written if off else self.writer.durable
+
     def start(self, on_failure: Callable[[OSError], None]) -> None:
         """Starts the committer.
 

@@ -143,7 +143,7 @@ class App:
     def _make_feed(self) -> FeedServicer:
         return FeedServicer(
             self._opened.journal.directory.places.journal,
-            durable=lambda: self._opened.journal.durable,
+            durable=lambda: self._opened.journal.tellable,
             newest=lambda: self._engine.status().sequence,
             watch_max=self._settings.integer("watch.max"),
         )
