@@ -21,6 +21,10 @@ struct EventRead {
   Key replaced;
   Key receipt_key;
   EventLine own_lines[kLinesAhead];
+  // Filled in by whoever fetches ahead: hashes of what the event names.
+  std::uint64_t own_hashes[kLinesAhead];
+  std::uint64_t customer_hash;
+  std::uint64_t address_hash;
 };
 
 // Is this UTF-8? Most is ASCII, which is seen eight bytes at a time.

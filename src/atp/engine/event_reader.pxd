@@ -1,5 +1,5 @@
 # What event_reader.h declares: an event's message read back into facts.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libcpp cimport bool as cbool
 
 from atp.engine.events cimport EventFacts, EventField, EventLine
@@ -17,6 +17,9 @@ cdef extern from "atp/engine/event_reader.h" namespace "atp" nogil:
         Key replaced
         Key receipt_key
         EventLine* own_lines
+        uint64_t* own_hashes
+        uint64_t customer_hash
+        uint64_t address_hash
 
     cbool is_text(const char* text, size_t size) noexcept
     const char* read_event(const char* data, size_t size, EventRead* into, EventLine* lines,

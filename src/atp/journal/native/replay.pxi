@@ -6,14 +6,17 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from atp.engine.apply cimport apply_event
+from atp.engine.apply_ahead cimport (
+    fetch_blocks, fetch_buckets, fetch_what_blocks_name,
+)
 from atp.engine.applying cimport Applying, close_applying, open_applying
 from atp.engine.event_reader cimport LINES_READ_AHEAD, EventRead, read_event
 from atp.engine.events cimport (
-    CAP_REMOVED, CAP_SET, EventFacts, EventLine, RESERVED, RecordHead,
+    CAP_REMOVED, CAP_SET, EventFacts, EventLine, RecordHead,
 )
 from atp.engine.limits cimport BASKET_LINES_MAX, NEVER
 from atp.engine.locks cimport lock, unlock
-from atp.engine.native cimport hash64, load
+from atp.engine.native cimport load
 from atp.journal.record cimport EVENT_BYTES_MOST, seal_record, sound_record
 
 from typing import NamedTuple
@@ -23,7 +26,9 @@ from atp.journal.errors import EventRefused
 from atp.vocabulary import LimitReached
 
 cdef enum:
-    RECORDS_AHEAD = 16
+    RECORDS_AHEAD = 32
+    BLOCKS_AHEAD = 20
+    LAST_AHEAD = 10
 
     REPLAY_ENDED = 0  # no whole and sound record of the next sequence stands there
     REPLAY_CAP = 1  # the next change is one of a cap
@@ -59,39 +64,6 @@ cdef struct Replaying:
     Ahead ahead[RECORDS_AHEAD]
 
 
-cdef inline void fetch_buckets(Replaying* replaying, const EventRead* event) noexcept nogil:
-    # What the change will look up first.
-    cdef L.Engine* engine = replaying.engine
-    cdef const EventFacts* facts = &event.facts
-    cdef L.Shard* shard
-    cdef uint64_t hash
-    cdef uint32_t i
-    if facts.key != NULL:
-        shard = engine.shard(facts.key.low >> 58)
-        shard.records.fetch_bucket(facts.key.low)
-    if event.kind == RESERVED:
-        for i in range(facts.line_count):
-            hash = hash64(facts.lines[i].sku, facts.lines[i].sku_size)
-            engine.shard(hash >> 58).skus.fetch_bucket(hash)
-
-
-cdef inline void fetch_blocks(Replaying* replaying, const EventRead* event) noexcept nogil:
-    # A little later: the buckets have come, and say where the blocks are.
-    cdef L.Engine* engine = replaying.engine
-    cdef const EventFacts* facts = &event.facts
-    cdef L.Shard* shard
-    cdef uint64_t hash
-    cdef uint32_t i
-    if event.kind == RESERVED:
-        for i in range(facts.line_count):
-            hash = hash64(facts.lines[i].sku, facts.lines[i].sku_size)
-            shard = engine.shard(hash >> 58)
-            shard.skus.fetch_block_ahead(hash, shard.base)
-    elif facts.key != NULL:
-        shard = engine.shard(facts.key.low >> 58)
-        shard.records.fetch_block_ahead(facts.key.low, shard.base)
-
-
 cdef inline bint read_ahead(Replaying* replaying, Ahead* into) noexcept nogil:
     # Reads one record; False where there is no further one.
     cdef RecordHead head
@@ -106,7 +78,7 @@ cdef inline bint read_ahead(Replaying* replaying, Ahead* into) noexcept nogil:
     into.problem = read_event(into.record + sizeof(RecordHead), head.size, &into.event,
                               into.event.own_lines, LINES_READ_AHEAD)
     if into.problem == NULL:
-        fetch_buckets(replaying, &into.event)
+        fetch_buckets(replaying.engine, &into.event)
     replaying.read_at += size
     replaying.read_sequence += 1
     return True
@@ -149,9 +121,14 @@ cdef int replay_some(Replaying* replaying, Applying* applying) noexcept nogil:
         while more and replaying.read_sequence < replaying.sequence + RECORDS_AHEAD:
             more = read_ahead(
                 replaying, &replaying.ahead[(replaying.read_sequence - first) % RECORDS_AHEAD])
-        number = replaying.sequence + RECORDS_AHEAD // 2
+        number = replaying.sequence + BLOCKS_AHEAD
         if number < replaying.read_sequence:
-            fetch_blocks(replaying, &replaying.ahead[(number - first) % RECORDS_AHEAD].event)
+            fetch_blocks(
+                replaying.engine, &replaying.ahead[(number - first) % RECORDS_AHEAD].event)
+        number = replaying.sequence + LAST_AHEAD
+        if number < replaying.read_sequence:
+            fetch_what_blocks_name(
+                replaying.engine, &replaying.ahead[(number - first) % RECORDS_AHEAD].event)
         if replaying.sequence == replaying.read_sequence:
             break
         told = apply_record(

@@ -1,0 +1,82 @@
+# Fetching into the cache what events that are read ahead will need, in three steps with some events
+# between them: the buckets of tables, the blocks that buckets name, and what those blocks name.
+# Being wrong costs time, never an answer. Every shard is locked, or nobody else has the engine.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from atp.engine.ahead cimport fetch_counters
+from atp.engine.applying cimport find_hold
+from atp.engine.arena cimport fetch_free_block
+from atp.engine.event_reader cimport EventRead
+from atp.engine.events cimport EventFacts, RESERVED, STOCK_CHANGED
+from atp.engine.layout cimport (
+    Engine, Line, PLACE_BITS, Record, Shard, Sku, at, held_of, line_at, lines_of, record_at,
+    sku_at,
+)
+from atp.engine.native cimport hash64, prefetch_to_write
+from atp.engine.stock cimport find_sku
+from atp.engine.words cimport SUBJECT_CUSTOMER, SUBJECT_IP
+
+
+cdef inline void fetch_counts(Engine* engine, const EventRead* event, bint blocks) noexcept nogil:
+    if event.facts.customer_size:
+        fetch_counters(engine, event.customer_hash, SUBJECT_CUSTOMER, blocks)
+    if event.facts.address_size:
+        fetch_counters(engine, event.address_hash, SUBJECT_IP, blocks)
+
+
+cdef inline void fetch_buckets(Engine* engine, EventRead* event) noexcept nogil:
+    # Hashes what the event names, once, and fetches by it.
+    cdef const EventFacts* facts = &event.facts
+    cdef uint64_t hash
+    cdef uint32_t i
+    if facts.key != NULL:
+        engine.shard(facts.key.low >> 58).records.fetch_bucket(facts.key.low)
+    if event.kind == RESERVED:
+        for i in range(facts.line_count):
+            hash = hash64(facts.lines[i].sku, facts.lines[i].sku_size)
+            event.own_hashes[i] = hash
+            engine.shard(hash >> 58).skus.fetch_bucket(hash)
+        event.customer_hash = hash64(facts.customer, facts.customer_size)
+        event.address_hash = hash64(facts.address, facts.address_size)
+        fetch_counts(engine, event, False)
+    elif event.kind == STOCK_CHANGED:
+        hash = hash64(facts.sku, facts.sku_size)
+        engine.shard(hash >> 58).skus.fetch_bucket(hash)
+
+
+cdef inline void fetch_blocks(Engine* engine, const EventRead* event) noexcept nogil:
+    cdef const EventFacts* facts = &event.facts
+    cdef Shard* shard
+    cdef uint32_t i
+    if event.kind == RESERVED:
+        for i in range(facts.line_count):
+            shard = engine.shard(event.own_hashes[i] >> 58)
+            shard.skus.fetch_block_ahead(event.own_hashes[i], shard.base)
+        fetch_counts(engine, event, True)
+    elif facts.key != NULL:
+        shard = engine.shard(facts.key.low >> 58)
+        shard.records.fetch_block_ahead(facts.key.low, shard.base)
+
+
+cdef inline void fetch_what_blocks_name(Engine* engine, const EventRead* event) noexcept nogil:
+    # The SKUs of a hold that ends.
+    cdef const EventFacts* facts = &event.facts
+    cdef Shard* shard
+    cdef Record* record
+    cdef Line* lines
+    cdef char* sku
+    cdef uint32_t i
+    if facts.key == NULL:
+        return
+    shard = engine.shard(facts.key.low >> 58)
+    if event.kind == RESERVED:
+        return
+    if shard.ended_last:
+        prefetch_to_write(record_at(engine, shard.ended_last))
+    record = find_hold(engine, facts.key)
+    if record != NULL:
+        lines = lines_of(record)
+        for i in range(min(<uint32_t>record.line_count, <uint32_t>4)):
+            sku = <char*>sku_at(engine, lines[i].sku)
+            prefetch_to_write(sku)
+            prefetch_to_write(sku + 64)
