@@ -1,27 +1,24 @@
 # Fetching into the cache what events that are read ahead will need, in three steps with some events
 # between them: the buckets of tables, the blocks that buckets name, and what those blocks name.
 # Being wrong costs time, never an answer. Every shard is locked, or nobody else has the engine.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
-from atp.engine.ahead cimport fetch_counters
+from atp.engine.ahead cimport fetch_for_caps
 from atp.engine.applying cimport find_hold
-from atp.engine.arena cimport fetch_free_block
 from atp.engine.event_reader cimport EventRead
 from atp.engine.events cimport EventFacts, RESERVED, STOCK_CHANGED
-from atp.engine.layout cimport (
-    Engine, Line, PLACE_BITS, Record, Shard, Sku, at, held_of, line_at, lines_of, record_at,
-    sku_at,
-)
+from atp.engine.layout cimport Engine, Line, Record, Shard, lines_of, record_at, sku_at
 from atp.engine.native cimport hash64, prefetch_to_write
-from atp.engine.stock cimport find_sku
-from atp.engine.words cimport SUBJECT_CUSTOMER, SUBJECT_IP
+from atp.engine.records cimport Caller
 
 
 cdef inline void fetch_counts(Engine* engine, const EventRead* event, bint blocks) noexcept nogil:
-    if event.facts.customer_size:
-        fetch_counters(engine, event.customer_hash, SUBJECT_CUSTOMER, blocks)
-    if event.facts.address_size:
-        fetch_counters(engine, event.address_hash, SUBJECT_IP, blocks)
+    cdef Caller caller
+    caller.customer_size = <uint32_t>event.facts.customer_size
+    caller.customer_hash = event.customer_hash
+    caller.address_size = <uint32_t>event.facts.address_size
+    caller.address_hash = event.address_hash
+    fetch_for_caps(engine, &caller, blocks)
 
 
 cdef inline void fetch_buckets(Engine* engine, EventRead* event) noexcept nogil:

@@ -130,6 +130,39 @@ def replay(
 def record_of(sequence: int, event: bytes, behind: int = 1) -> bytes:
     """A journal record of one event (an encoded atp.v1.Event), as it lies in a segment."""
 
+class Ending(NamedTuple):
+    """What stands where the next record does not, in bytes of one segment."""
+
+    verdict: str
+    """clean: only zeros; torn: what a crash broke off; damaged: a change that was durable, or may
+    have been, is missing."""
+    rest_end: int
+    """The offset after the last byte that is not zero."""
+    next_offset: int
+    """Where the next sound record is of the sequence expected or a later one."""
+    next_sequence: int
+    """Its sequence; 0: there is none."""
+    last_sequence: int
+    """The latest sound record there is after the place; 0: none."""
+    durable_sequence: int
+    """The latest change that is known to have been durable: by the mark, or by a later record."""
+
+def walk_records(data: ReadableBuffer, *, offset: int, sequence: int) -> tuple[int, int]:
+    """Where the records end that stand one after another from `offset` on, the first with this
+    sequence; and the sequence of the last of them."""
+
+def find_record(data: ReadableBuffer, *, offset: int, sequence: int) -> tuple[int, int] | None:
+    """Offset and sequence of the first sound record at any byte from `offset` on that has this
+    sequence or a later one."""
+
+def judge_end(
+    data: ReadableBuffer, *, offset: int, expected: int, synced: int, is_last: bool
+) -> Ending:
+    """Judge what stands at `offset`, where the record `expected` does not. `synced` is the mark."""
+
+def monotonic_ns() -> int:
+    """Nanoseconds of a clock that only tells how long something takes."""
+
 def pack_records(data: bytes, next: int, first: int, last: int) -> tuple[bytes, int, int, int]:
     """Packs records as one atp.v1.WatchResponse: those from `first` up to `last`, in order.
 

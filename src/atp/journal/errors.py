@@ -11,13 +11,40 @@ from pathlib import Path
 class EventRefused(Exception):
     """An event that cannot be applied: it does not fit the state before it, or is malformed.
 
-    `sequence` is the event's, `reason` what is wrong with it. The engine is as it was before it.
+    `sequence` is the event's, `reason` what is wrong with it, `offset` where its record begins.
+    The engine is as it was before it.
     """
 
-    def __init__(self, sequence: int, reason: str) -> None:
+    def __init__(self, sequence: int, reason: str, offset: int = 0) -> None:
         super().__init__(f"change {sequence} {reason}")
         self.sequence = sequence
         self.reason = reason
+        self.offset = offset
+
+
+class JournalDamaged(Exception):
+    """Changes that were made are missing, and no snapshot has them: nobody may go on without them.
+
+    The place is `path` and `offset`; the changes from `first_lost` to `last_lost` are known to be
+    lost (none if `last_lost` is less).
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        what: str,
+        *,
+        path: Path,
+        offset: int,
+        first_lost: int,
+        last_lost: int,
+    ) -> None:
+        super().__init__(f"{what}; to see what can be done: atp journal repair {directory}")
+        self.directory = directory
+        self.path = path
+        self.offset = offset
+        self.first_lost = first_lost
+        self.last_lost = last_lost
 
 
 class DirectoryBusy(Exception):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from atp._core import Engine
 from atp.journal._native import Writer
 from atp.journal.directory import Directory
+from atp.journal.recovery import recover
 from atp.journal.report import JournalStatus, RecoveryReport
 from atp.journal.segments import HEADER_BYTES, list_segments
 
@@ -158,12 +159,16 @@ def open_journal(
     """Takes the data directory, recovers its state into a new engine, and goes on remembering.
 
     `engine_bounds` are keywords of Engine. Raises DirectoryBusy, FutureVersion, StoreDamaged,
-    OSError: each with one line that says what to do.
+    JournalDamaged, OSError: each with one line that says what to do.
     """
     directory = Directory(options.directory, now_ns=now_ns, owner_text=owner_text)
     try:
-        engine = Engine(**engine_bounds, record_events=True)
-        recovery = RecoveryReport()
+        engine, recovery = recover(
+            directory.places,
+            directory.store.store_id,
+            lambda: Engine(**engine_bounds, record_events=True),
+            now_ns=now_ns,
+        )
         return engine, Journal(options, directory, engine, recovery, now_ns), recovery
     except BaseException:
         directory.close()

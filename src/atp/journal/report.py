@@ -32,6 +32,7 @@ class RecoveryReport(NamedTuple):
     duration_ns: int = 0
     digest: str = ""
     sequence: int = 0
+    passed_damage: tuple[str, ...] = ()
 
 
 class JournalStatus(NamedTuple):

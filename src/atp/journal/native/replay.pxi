@@ -136,7 +136,7 @@ cdef int replay_some(Replaying* replaying, Applying* applying) noexcept nogil:
     return told
 
 
-cdef object apply_cap_change(Engine engine, Ahead* ahead, int64_t sequence):
+cdef object apply_cap_change(Engine engine, Ahead* ahead, int64_t sequence, size_t offset):
     # Raises EventRefused.
     cdef const EventFacts* facts = &ahead.event.facts
     cdef bytes message = facts.message[:facts.message_size] if facts.message_size else b""
@@ -148,7 +148,8 @@ cdef object apply_cap_change(Engine engine, Ahead* ahead, int64_t sequence):
         else:
             engine.apply_cap(message.decode(), None, sequence=sequence, time_ns=facts.time)
     except (ValueError, LookupError, LimitReached) as error:
-        raise EventRefused(sequence, f"is a cap that can't be applied: {error}") from error
+        raise EventRefused(
+            sequence, f"is a cap that can't be applied: {error}", offset) from error
 
 
 cdef object replay_all(Engine engine, Replaying* replaying, Applying* applying):
@@ -165,11 +166,12 @@ cdef object replay_all(Engine engine, Replaying* replaying, Applying* applying):
         if told != REPLAY_CAP:
             break
         ahead = &replaying.ahead[(replaying.sequence - first) % RECORDS_AHEAD]
-        apply_cap_change(engine, ahead, replaying.sequence)
+        apply_cap_change(engine, ahead, replaying.sequence, replaying.at)
         pass_record(replaying, ahead)
         replaying.applied += 1
     if told == REPLAY_REFUSED:
-        raise EventRefused(replaying.sequence, (<bytes>replaying.problem).decode())
+        raise EventRefused(
+            replaying.sequence, (<bytes>replaying.problem).decode(), replaying.at)
     return ReplayResult(replaying.at, replaying.sequence - 1, replaying.applied)
 
 
