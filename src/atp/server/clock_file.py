@@ -24,9 +24,9 @@ def read(directory: Path) -> Mark | None:
     try:
         with (directory / NAME).open("rb") as file:
             return _parse(file.read(BYTES_MAX))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
+    except OSError:
+        return None  # whoever takes the directory will say what is wrong with it, if anything is
+    except ValueError as error:
         _LOG.warning("%s tells no time, the system's clock is taken: %s", directory / NAME, error)
         return None
 

@@ -59,17 +59,27 @@ def open_data(settings: Settings, clock: Clock) -> Opened:
             now_ns=clock.now_ns(),
             owner_text=owner_text(settings.text(f"{plane}.address") for plane in PLANES),
         )
+        file = clock_file.ClockFile(directory)
     except (DirectoryBusy, FutureVersion, StoreDamaged) as error:
         raise StartFailed(str(error)) from None
     except OSError as error:
-        what = f"{error.filename or directory}: {error.strerror or error}"
-        raise StartFailed(f"data.directory {directory} can't be used: {what}") from None
+        raise StartFailed(_unusable(directory, error)) from None
     except (MemoryError, ValueError) as error:
         reason = str(error) or "out of memory"
         raise StartFailed(f"no engine can be made with these memory settings: {reason}") from None
     floored = clock.not_before(engine.status().time_ns)
     _tell_time(clock, resumed=resumed, floored=floored)
-    return Opened(directory, engine, journal, report, clock_file.ClockFile(directory))
+    return Opened(directory, engine, journal, report, file)
+
+
+def _unusable(directory: Path, error: OSError) -> str:
+    reason = str(error.strerror or error).lower()
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        reason = "not a directory"
+    where = str(error.filename or directory)
+    if where != str(directory):
+        reason = f"{where}: {reason}"
+    return f"data.directory {directory} can't be used: {reason}"
 
 
 def directory_of(settings: Settings) -> Path:
