@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from atp.clock import Clock
-from atp.journal.errors import DirectoryBusy, FutureVersion, StoreDamaged
+from atp.journal.errors import DirectoryBusy, FutureVersion, JournalDamaged, StoreDamaged
 from atp.journal.journal import Journal, Options, open_journal
 from atp.journal.report import RecoveryReport
 from atp.server import clock_file, logs
@@ -60,7 +60,7 @@ def open_data(settings: Settings, clock: Clock) -> Opened:
             owner_text=owner_text(settings.text(f"{plane}.address") for plane in PLANES),
         )
         file = clock_file.ClockFile(directory)
-    except (DirectoryBusy, FutureVersion, StoreDamaged) as error:
+    except (DirectoryBusy, FutureVersion, JournalDamaged, StoreDamaged) as error:
         raise StartFailed(str(error)) from None
     except OSError as error:
         raise StartFailed(_unusable(directory, error)) from None
