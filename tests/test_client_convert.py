@@ -24,6 +24,7 @@ from atp.client import (
     control_calls,
     convert,
     data_calls,
+    feed,
 )
 from atp.client.call import Plane, expiration, expire_time_ns, ttl_ns
 from atp.client.errors import from_rpc_error
@@ -75,7 +76,7 @@ def test_the_methods_are_those_of_the_protos() -> None:
         for service in module.DESCRIPTOR.services_by_name.values()
         for rpc in service.methods
     }
-    methods = (*data_calls.METHODS, *control_calls.METHODS)
+    methods = (*data_calls.METHODS, *control_calls.METHODS, feed.WATCH)
     assert {(m.plane, m.path, m.response.DESCRIPTOR.full_name) for m in methods} == expected
 
 

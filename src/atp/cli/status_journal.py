@@ -77,6 +77,8 @@ def _recovery(found: Recovery) -> Iterator[Fact]:
     yield "digest at the start", found.digest
     for damaged in found.damaged_snapshots:
         yield "snapshot passed over", damaged
+    for passed in found.passed_damage:
+        yield "damage passed over", passed
     if found.torn_bytes:
         yield "torn tail cut", f"{size(found.torn_bytes)}, kept in {found.torn_copy}"
 

@@ -318,6 +318,7 @@ def recovery(message: maintenance_pb.Recovery) -> replies.Recovery:
         duration_ns=to_ns(message.duration),
         digest=message.digest,
         sequence=message.sequence,
+        passed_damage=tuple(message.passed_damage),
     )
 
 

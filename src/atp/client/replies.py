@@ -82,8 +82,9 @@ class Recovery(NamedTuple):
     """What a start found in the data directory.
 
     `snapshot` is empty when there was none, `damaged_snapshots` says what was wrong with those
-    passed over, `expired` counts holds whose time passed meanwhile. `torn_bytes` were cut off the
-    journal's end and kept in `torn_copy`. `digest` is of the state before anything expired.
+    passed over, `passed_damage` where the journal was in places that the snapshot has. `expired`
+    counts holds whose time passed meanwhile. `torn_bytes` were cut off the journal's end and kept
+    in `torn_copy`. `digest` is of the state before anything expired.
     """
 
     snapshot: str
@@ -95,6 +96,7 @@ class Recovery(NamedTuple):
     duration_ns: int
     digest: str
     sequence: int
+    passed_damage: tuple[str, ...] = ()
 
 
 class JournalStatus(NamedTuple):

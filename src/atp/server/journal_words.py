@@ -60,4 +60,5 @@ def recovery(words: RecoveryReport) -> pb.Recovery:
         duration=duration(words.duration_ns),
         digest=words.digest,
         sequence=words.sequence,
+        passed_damage=words.passed_damage,
     )

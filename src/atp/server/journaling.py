@@ -7,6 +7,7 @@ the process when the journal fails. Remembers nothing itself: atp.journal does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -69,6 +70,8 @@ def open_data(settings: Settings, clock: Clock) -> Opened:
         raise StartFailed(f"no engine can be made with these memory settings: {reason}") from None
     floored = clock.not_before(engine.status().time_ns)
     _tell_time(clock, resumed=resumed, floored=floored)
+    with contextlib.suppress(OSError):  # tending says what is in the way
+        file.write(clock.mark())
     return Opened(directory, engine, journal, report, file)
 
 

@@ -100,7 +100,7 @@ class JournalStatus(_message.Message):
     def __init__(self, directory: _Optional[str] = ..., durability: _Optional[str] = ..., durable_sequence: _Optional[int] = ..., waiting_record_count: _Optional[int] = ..., waiting_bytes: _Optional[int] = ..., sync_p50: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sync_p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sync_most: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sync_count: _Optional[int] = ..., segment_count: _Optional[int] = ..., journal_bytes: _Optional[int] = ..., first_sequence: _Optional[int] = ..., free_bytes: _Optional[int] = ..., refusing_reason: _Optional[str] = ..., last_snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., snapshot_error: _Optional[str] = ..., last_recovery: _Optional[_Union[Recovery, _Mapping]] = ..., watch_count: _Optional[int] = ...) -> None: ...
 
 class Recovery(_message.Message):
-    __slots__ = ("snapshot", "damaged_snapshots", "replayed_record_count", "expired_count", "torn_bytes", "torn_copy", "duration", "digest", "sequence")
+    __slots__ = ("snapshot", "damaged_snapshots", "replayed_record_count", "expired_count", "torn_bytes", "torn_copy", "duration", "digest", "sequence", "passed_damage")
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     DAMAGED_SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +110,7 @@ class Recovery(_message.Message):
     DURATION_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    PASSED_DAMAGE_FIELD_NUMBER: _ClassVar[int]
     snapshot: str
     damaged_snapshots: _containers.RepeatedScalarFieldContainer[str]
     replayed_record_count: int
@@ -119,7 +120,8 @@ class Recovery(_message.Message):
     duration: _duration_pb2.Duration
     digest: str
     sequence: int
-    def __init__(self, snapshot: _Optional[str] = ..., damaged_snapshots: _Optional[_Iterable[str]] = ..., replayed_record_count: _Optional[int] = ..., expired_count: _Optional[int] = ..., torn_bytes: _Optional[int] = ..., torn_copy: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., digest: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
+    passed_damage: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, snapshot: _Optional[str] = ..., damaged_snapshots: _Optional[_Iterable[str]] = ..., replayed_record_count: _Optional[int] = ..., expired_count: _Optional[int] = ..., torn_bytes: _Optional[int] = ..., torn_copy: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., digest: _Optional[str] = ..., sequence: _Optional[int] = ..., passed_damage: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()

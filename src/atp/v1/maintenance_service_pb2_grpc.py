@@ -62,7 +62,9 @@ class MaintenanceServiceServicer:
     """
 
     def GetStatus(self, request, context):
-        """Reads the engine's counters, bounds and settings.
+        """Reads the engine's counters, bounds and settings, and how the journal is. The one answer that
+        does not wait for the disk longer than a second: journal.durable_sequence says what of it a
+        crash could take back.
         Errors: UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -81,7 +83,7 @@ class MaintenanceServiceServicer:
     def TakeSnapshot(self, request, context):
         """Writes a snapshot now and answers when it is in place. One at a time: a call meanwhile waits
         for the next one.
-        Errors: UNAVAILABLE (the disk is full, or it could not be written).
+        Errors: UNAVAILABLE (SNAPSHOT_FAILED: it could not be written, and why).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -85,6 +85,8 @@ class StockServiceServicer:
     def BatchSetStock(self, request, context):
         """Sets the units on hand of many SKUs, each judged by itself and answered in order. Idempotent.
         All entries are checked before the first is applied: a malformed one refuses the whole call.
+        When the journal has room for the first entry and not for a later one, that one is
+        LIMIT_REACHED, by the name journal_space or journal_backlog.
         Errors: INVALID_ARGUMENT, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
