@@ -121,6 +121,19 @@ class Engine:
         """Set or (None) remove a cap as an event tells that it was, with that event's sequence and
         time; records nothing. Raises FieldInvalid, LimitReached, CapNotFound: nothing changed."""
 
+    def restore_caps(
+        self,
+        rows: list[tuple[Cap, int, int, int, int, int, int]],
+        *,
+        generation: int,
+        next_cap_uid: int,
+    ) -> None:
+        """Set all caps of a fresh engine as a snapshot has them, in order of cap id.
+
+        A row is the cap, its uid, since which generation of caps it counts, its sequence, its time,
+        and how often it refused and would have. Raises ValueError for what cannot be.
+        """
+
     def get_cap(self, cap_id: str) -> CapStatus:
         """Raises CapNotFound."""
 

@@ -71,6 +71,7 @@ include "core/asking.pxi"
 include "core/answering.pxi"
 include "core/cap_table.pxi"
 include "core/cap_events.pxi"
+include "core/cap_restore.pxi"
 include "core/keeping.pxi"
 include "core/rows.pxi"
 include "core/bulk.pxi"
@@ -223,6 +224,10 @@ cdef class Engine:
             else:
                 apply_cap_set(self.engine, self.caps, cap, counts_reset,
                               whole(sequence, "sequence"), time_of(time_ns, "time_ns"))
+
+    def restore_caps(self, list rows not None, *, generation, next_cap_uid):
+        with self.caps_guard:
+            restore_table(self.engine, self.caps, rows, generation, next_cap_uid)
 
     def get_cap(self, str cap_id not None):
         with self.caps_guard:

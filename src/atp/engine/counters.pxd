@@ -7,7 +7,7 @@ from atp.engine.arena cimport allocate, release_block
 from atp.engine.caps cimport (
     entries_of, identity_of, window_bytes, window_of,
 )
-from atp.engine.cut cimport keep_counter, release_later
+from atp.engine.cut cimport forget_counter, keep_counter, release_later
 from atp.engine.layout cimport (
     COUNTER_SUBJECT_AT, Counter, CounterIdentity, Engine, PLACE_MASK, Ref, Rule, Shard,
     Window, WindowEntry, at, ref_of,
@@ -27,8 +27,9 @@ cdef inline void drop_counter(
     Engine* engine, Shard* shard, Counter* counter, uint64_t hash
 ) noexcept nogil:
     cdef Ref ref = ref_of(shard, counter)
+    forget_counter(shard, counter)
     if counter.window:
-        release_later(shard, counter.window, window_bytes(window_of(engine, counter).room))
+        release_block(shard, counter.window, window_bytes(window_of(engine, counter).room))
     shard.counters.erase(ref & PLACE_MASK, hash)
     release_later(shard, ref, counter_bytes(counter))
     add(&engine.shared.counters, -1)

@@ -8,39 +8,51 @@
 
 namespace atp {
 
+// How many bytes a cut may keep aside, of all shards together.
+struct AsideBudget {
+  std::int64_t taken = 0;
+  std::int64_t most = 0;
+
+  bool take(std::size_t bytes) {
+    return atp::add(&taken, static_cast<std::int64_t>(bytes)) <= load(&most);
+  }
+};
+
 // Entries one after another, in pages of their own. No entry is split.
 struct Pile {
   struct Page {
     Page* next;
     std::size_t used;
     std::size_t room;
+    std::uint32_t count;  // of entries
     char* bytes() { return reinterpret_cast<char*>(this + 1); }
   };
   static constexpr std::size_t kPageBytes = 65536;
   Page* first = nullptr;
   Page* last = nullptr;
 
-  ~Pile() {
-    while (first != nullptr) {
-      Page* const one = first;
-      first = one->next;
-      std::free(one);
-    }
-  }
-  // Room for one more entry, or nullptr. `taken` counts the bytes of all piles of a cut.
-  char* add(std::size_t size, std::int64_t* taken, std::int64_t most) {
+  // Room for one more entry, or nullptr.
+  char* add(std::size_t size, AsideBudget* budget) {
     if (last == nullptr || last->room - last->used < size) {
       const std::size_t bytes = std::max(kPageBytes, sizeof(Page) + size);
-      if (atp::add(taken, static_cast<std::int64_t>(bytes)) > most) return nullptr;
-      Page* page = static_cast<Page*>(std::malloc(bytes));
+      Page* page = budget->take(bytes) ? static_cast<Page*>(std::malloc(bytes)) : nullptr;
       if (page == nullptr) return nullptr;
-      *page = Page{nullptr, 0, bytes - sizeof(Page)};
+      *page = Page{nullptr, 0, bytes - sizeof(Page), 0};
       (last == nullptr ? first : last->next) = page;
       last = page;
     }
     char* at = last->bytes() + last->used;
     last->used += size;
+    last->count += 1;
     return at;
+  }
+  void clear() {
+    while (first != nullptr) {
+      Page* const one = first;
+      first = one->next;
+      std::free(one);
+    }
+    last = nullptr;
   }
 };
 
@@ -52,17 +64,25 @@ struct Freed {
 
 // One shard's part of a cut. Guarded by the shard's lock while the shard names it.
 struct Aside {
-  Pile skus;
-  Pile records;
-  Pile counters;
+  // Of one kind: what others kept, and the place below which all has been copied.
+  struct Kind {
+    Pile pile;
+    std::uint32_t copied = 0;
+  };
+  Kind skus;
+  Kind records;
+  Kind counters;
   Pile freed;
   const std::vector<std::uint32_t>* cap_uids = nullptr;  // of the caps at the cut, ascending
-  std::int64_t* taken = nullptr;                         // bytes of all shards' piles
-  std::int64_t taken_most = 0;
+  AsideBudget* budget = nullptr;
 
-  Pile& pile(const Sku*) { return skus; }
-  Pile& pile(const Record*) { return records; }
-  Pile& pile(const Counter*) { return counters; }
+  ~Aside() { clear(); }
+  void clear() {
+    for (Pile* one : {&skus.pile, &records.pile, &counters.pile, &freed}) one->clear();
+  }
+  Kind& of(const Sku*) { return skus; }
+  Kind& of(const Record*) { return records; }
+  Kind& of(const Counter*) { return counters; }
 };
 
 // Is the block part of the state? All are, but counters that count nothing, or for no cap.
@@ -78,8 +98,9 @@ inline bool is_kept(const Aside* aside, const Counter* counter) {
 template <class Block>
 __attribute__((noinline, cold)) void keep_aside(Shard* shard, const Block* block) noexcept {
   Aside* aside = shard->aside;
-  if (!is_kept(aside, block)) return;
-  char* into = aside->pile(block).add(entry_bytes(shard, block), aside->taken, aside->taken_most);
+  Aside::Kind& kind = aside->of(block);
+  if (place_of(shard, block) < kind.copied || !is_kept(aside, block)) return;
+  char* into = kind.pile.add(entry_bytes(shard, block), aside->budget);
   if (into == nullptr) {
     shard->cut_sequence = kNoCut;
   } else {
@@ -92,10 +113,8 @@ __attribute__((noinline, cold)) void keep_aside(Shard* shard, const Block* block
 __attribute__((noinline, cold)) inline bool keep_place(Shard* shard, Ref ref,
                                                        std::size_t bytes) noexcept {
   Aside* aside = shard->aside;
-  const std::int64_t all = atp::add(aside->taken, static_cast<std::int64_t>(bytes));
-  char* into = all > aside->taken_most
-                   ? nullptr
-                   : aside->freed.add(sizeof(Freed), aside->taken, aside->taken_most);
+  char* into =
+      aside->budget->take(bytes) ? aside->freed.add(sizeof(Freed), aside->budget) : nullptr;
   if (into == nullptr) {
     shard->cut_sequence = kNoCut;
     return false;

@@ -4,13 +4,13 @@
 # With every shard locked, each shard is told the sequence S of the cut. From then on, until a
 # shard has been copied:
 # - Whoever changes a SKU, a record or a counter of it calls keep_*() first. A block whose
-#   last_sequence is at most S is as it was at S, and is kept aside; then its last_sequence
-#   becomes that of the change, later than S, under the same lock: so it is kept once, and whoever
-#   copies the shard passes it over, as it passes over what came into being after S. What is being
-#   made and has no sequence yet has NEVER for one.
-# - Whoever gives back a record's or a counter's memory calls release_later(): a place that stands
-#   in the copier's list must not become another thing's. What was there stays as it was, so it
-#   needs no keeping.
+#   last_sequence is at most S is as it was at S, and is kept aside unless it has been copied
+#   already; then its last_sequence becomes that of the change, later than S, under the same lock:
+#   so it is kept once, and the copier passes it over, as it passes over what came into being
+#   after S. What is being made and has no sequence yet has NEVER for one.
+# - Whoever gives back a record's or a counter's memory keeps it as well, gives it NEVER, and
+#   calls release_later(): a place that stands in the copier's list must not become another
+#   thing's.
 # - Counters' windows are moved by those who read them, without a sequence. Nothing is lost by it:
 #   a window stops counting only what it has passed over by the engine's time, and the snapshot
 #   carries the engine's time at its end, which is no earlier. No one who loads it can look from
@@ -19,18 +19,22 @@
 # What is due or over by the time of the cut and has not been ended or forgotten yet is part of
 # the state at S: its ending has a later sequence, and forgetting has none and needs none.
 from libc.stdint cimport int64_t, uint32_t
-from libcpp.vector cimport vector
 
 from atp.engine.arena cimport release_block
 from atp.engine.layout cimport Counter, Record, Ref, Shard, Sku
+from atp.engine.limits cimport NEVER
 
 
 cdef extern from "atp/engine/cut.h" namespace "atp" nogil:
     const int64_t NO_CUT "atp::kNoCut"
 
-    struct Page "atp::Pile::Page":
+    cppclass AsideBudget:
+        int64_t taken
+        int64_t most
+
+    cppclass Page "atp::Pile::Page":
         Page* next
-        size_t used
+        uint32_t count
         char* bytes() noexcept
 
     cppclass Pile:
@@ -40,14 +44,16 @@ cdef extern from "atp/engine/cut.h" namespace "atp" nogil:
         Ref ref
         uint32_t bytes
 
+    cppclass AsideKind "atp::Aside::Kind":
+        Pile pile
+        uint32_t copied
+
     cppclass Aside:
-        Pile skus
-        Pile records
-        Pile counters
+        AsideKind skus
+        AsideKind records
+        AsideKind counters
         Pile freed
-        const vector[uint32_t]* cap_uids
-        int64_t* taken
-        int64_t taken_most
+        void clear() noexcept
 
     void keep_aside(Shard* shard, const Sku* block) noexcept
     void keep_aside(Shard* shard, const Record* block) noexcept
@@ -68,6 +74,16 @@ cdef inline void keep_record(Shard* shard, const Record* record) noexcept nogil:
 cdef inline void keep_counter(Shard* shard, const Counter* counter) noexcept nogil:
     if counter.last_sequence <= shard.cut_sequence:
         keep_aside(shard, counter)
+
+
+cdef inline void forget_record(Shard* shard, Record* record) noexcept nogil:
+    keep_record(shard, record)
+    record.last_sequence = NEVER
+
+
+cdef inline void forget_counter(Shard* shard, Counter* counter) noexcept nogil:
+    keep_counter(shard, counter)
+    counter.last_sequence = NEVER
 
 
 cdef inline void release_later(Shard* shard, Ref ref, size_t bytes) noexcept nogil:

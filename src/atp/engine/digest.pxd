@@ -142,6 +142,17 @@ cdef inline bint open_walk(Engine* engine, Walk* walk) noexcept nogil:
     return room_for_walk(walk.places, most, walk.text, walk.found)
 
 
+cdef inline void digest_frame(Engine* engine, Key* sum, string& text) noexcept nogil:
+    # What is of no shard: the caps, and how far it all has come.
+    cdef uint32_t i
+    for i in range(<uint32_t>engine.caps.rules.size()):
+        add_number(text, 4)
+        text.append(engine.caps.rules[i].definition)
+        add_up_text(sum, text)
+    add_number(text, engine.shared.sequence)
+    add_up_text(sum, text)
+
+
 cdef inline Key digest(Engine* engine, int64_t now, Walk* walk) noexcept nogil:
     cdef Key sum
     cdef uint32_t i
@@ -149,10 +160,5 @@ cdef inline Key digest(Engine* engine, int64_t now, Walk* walk) noexcept nogil:
     sum.low = 0
     for i in range(SHARDS):
         digest_shard(engine, engine.shard(i), now, &sum, walk.places, walk.text)
-    for i in range(<uint32_t>engine.caps.rules.size()):
-        add_number(walk.text, 4)
-        walk.text.append(engine.caps.rules[i].definition)
-        add_up_text(&sum, walk.text)
-    add_number(walk.text, engine.shared.sequence)
-    add_up_text(&sum, walk.text)
+    digest_frame(engine, &sum, walk.text)
     return sum

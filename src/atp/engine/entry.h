@@ -56,6 +56,7 @@ static_assert(sizeof(CounterEntry) == 19 && sizeof(StepEntry) == sizeof(WindowEn
 
 constexpr unsigned kKindMask = 15;  // of a record's flags: see layout.pxd
 constexpr unsigned kStateHeld = 1;
+constexpr unsigned kReceiptFrom = 5;
 
 inline unsigned record_address_size(std::uint8_t flags) {
   const unsigned code = flags >> 5;
@@ -76,6 +77,11 @@ inline const Window* window_at(const Shard* shard, const Counter* counter) {
       shard->base + std::size_t{counter->window & kPlaceMask} * kGranule);
 }
 
+inline std::uint32_t place_of(const Shard* shard, const void* block) {
+  const auto bytes = static_cast<std::size_t>(static_cast<const char*>(block) - shard->base);
+  return static_cast<std::uint32_t>(bytes / kGranule);
+}
+
 inline std::size_t entry_bytes(const Shard*, const Sku* sku) {
   return sizeof(SkuEntry) + sku->name_size;
 }
@@ -90,11 +96,13 @@ inline std::size_t entry_bytes(const Shard* shard, const Counter* counter) {
 }
 
 inline void write_entry(const Shard* shard, const Sku* sku, char* into) {
-  const auto place = reinterpret_cast<const char*>(sku) - shard->base;
-  const SkuEntry entry{
-      static_cast<std::uint32_t>(place / static_cast<std::ptrdiff_t>(kGranule)) |
-          shard->number << kPlaceBits,
-      sku->on_hand, sku->sold, sku->received, sku->adjusted, sku->last_sequence, sku->name_size};
+  const SkuEntry entry{place_of(shard, sku) | shard->number << kPlaceBits,
+                       sku->on_hand,
+                       sku->sold,
+                       sku->received,
+                       sku->adjusted,
+                       sku->last_sequence,
+                       sku->name_size};
   std::memcpy(into, &entry, sizeof entry);
   std::memcpy(into + sizeof entry, reinterpret_cast<const char*>(sku) + kSkuNameAt,
               sku->name_size);

@@ -211,10 +211,6 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
         Lock sweeping
         uint32_t next_housekept
 
-    struct CutState "decltype(atp::Engine::cut)":
-        Lock running
-        int64_t aside_bytes
-
     cppclass Engine:
         Engine(const Settings& given) except +
         Settings settings
@@ -228,7 +224,7 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
         Shared shared
         Due due
         int64_t* shard_due
-        CutState cut
+        Lock snapshot_running
         Shard* shard(unsigned int number) noexcept
 
 

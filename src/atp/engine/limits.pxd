@@ -13,6 +13,7 @@ cdef enum:
     CAP_OVERRIDES_MAX = 4096
     CAP_REFUSALS_MAX = 16  # reported in one answer
     SUBNET_PREFIXES_MAX = 8  # distinct pairs of prefix lengths over all caps
+    SNAPSHOT_ASIDE_BYTES_MAX = 1 << 30  # kept for a snapshot by those who change things meanwhile
     WINDOW_STEPS = 256  # a window moves in this many steps
 
 cdef extern from *:

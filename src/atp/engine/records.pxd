@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from atp.engine.arena cimport allocate, release_block
-from atp.engine.cut cimport release_later
+from atp.engine.cut cimport forget_record, release_later
 from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, PLACE_MASK, Probe, Record, Ref, Shard, address_of, address_size,
     customer_of, kind_of, record_at, record_bytes, ref_of, set_kind,
@@ -30,6 +30,7 @@ cdef inline bint is_receipt(const Record* record) noexcept nogil:
 cdef inline void forget(Engine* engine, Shard* shard, Ref ref) noexcept nogil:
     cdef Record* record = record_at(engine, ref)
     check(kind_of(record) != STATE_HELD, b"a hold that lives is not forgotten")
+    forget_record(shard, record)
     if is_receipt(record):
         shard.receipt_count -= 1
     shard.records.erase(ref & PLACE_MASK, record.key.low)

@@ -92,11 +92,7 @@ struct Engine {
   } due;
   alignas(64) std::int64_t shard_due[kShards];
 
-  // One snapshot at a time; bytes that it made others keep aside. See cut.pxd.
-  struct alignas(64) {
-    Lock running;
-    std::int64_t aside_bytes = 0;
-  } cut;
+  Lock snapshot_running;  // one at a time
 
   alignas(2048) unsigned char shard_memory[kShards * sizeof(Shard)];
 

@@ -1,11 +1,13 @@
 """Typed face of the journal's compiled unit."""
 
 import os
+from pathlib import Path
 from typing import NamedTuple, final
 
 from _typeshed import ReadableBuffer
 
 from atp._core import Engine
+from atp.journal.snapshot_facts import SnapshotLoaded, SnapshotWritten
 
 def checksum(data: ReadableBuffer) -> int:
     """XXH3-64 of bytes: the checksum of every record, header and mark."""
@@ -162,6 +164,29 @@ def judge_end(
 
 def monotonic_ns() -> int:
     """Nanoseconds of a clock that only tells how long something takes."""
+
+def write_snapshot(engine: Engine, fd: int, *, store_id: bytes, now_ns: int) -> SnapshotWritten:
+    """Write the state after exactly one sequence to a file, from its first byte on, while others go
+    on changing the engine; without the GIL. Does not sync.
+
+    `store_id` has 16 bytes, `now_ns` is by the clock on the wall. Raises SnapshotBusy, OSError (the
+    disk), SnapshotFailed (no memory for what changes meanwhile); then the file is worth nothing.
+    """
+
+def load_snapshot(
+    engine: Engine, data: ReadableBuffer, *, store_id: bytes, path: Path
+) -> SnapshotLoaded:
+    """Load a snapshot, the content of the file `path`, into a fresh engine; without the GIL, with
+    all cores.
+
+    Raises SnapshotDamaged, FutureVersion, MemoryError, and then the engine is of no use any more;
+    ValueError for an engine that is not fresh.
+    """
+
+def state_digest(engine: Engine, now_ns: int | None = None) -> str:
+    """The digest of the state as it is: nothing expires for being asked. At the engine's own time,
+    or at `now_ns`, which is no earlier. With all cores; every shard is locked. Raises MemoryError.
+    """
 
 def pack_records(data: bytes, next: int, first: int, last: int) -> tuple[bytes, int, int, int]:
     """Packs records as one atp.v1.WatchResponse: those from `first` up to `last`, in order.

@@ -76,3 +76,20 @@ class StoreDamaged(Exception):
         super().__init__(f"{path} {reason}")
         self.path = path
         self.reason = reason
+
+
+class SnapshotBusy(Exception):
+    """A snapshot of this engine is being written already."""
+
+
+class SnapshotFailed(Exception):
+    """A snapshot could not be written to its end; the engine is none the worse for it."""
+
+
+class SnapshotDamaged(Exception):
+    """A snapshot is not what was written. `offset` is of the first byte in doubt."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(f"at byte {offset}: {reason}")
+        self.offset = offset
+        self.reason = reason
