@@ -18,6 +18,7 @@ import click
 
 from atp.cli.failed import BAD_INPUT, Failed
 from atp.journal.report import RecoveryReport
+from atp.journal.report_text import report_text
 from atp.server import app, logs
 from atp.server.listen import StartFailed
 from atp.settings import Settings, SettingsInvalid, load, print_config
@@ -138,7 +139,7 @@ def _start_tellers(
         tell(f"data directory {directory}")
 
     def recovered(report: RecoveryReport) -> None:
-        tell(f"recovered {report.sequence} changes")
+        tell(report_text(report))
 
     return opening, recovered
 
