@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import threading
@@ -258,6 +259,17 @@ def test_what_was_not_recovered_is_not_written_over(engine: Any, folder: Path) -
     path.write_bytes(data[:40])
     with pytest.raises(ValueError, match="is too short for a segment"):
         writer_of(engine, folder)
+
+
+def test_a_writer_in_a_cycle_is_gone_before_its_engine(engine: Any, folder: Path) -> None:
+    """The collector cleared its engine first, and the end of the writer wrote to freed memory."""
+    for number in range(20):
+        place = make_folder(folder / str(number))
+        recorded = native_engine(record_events=True)
+        cycle: list[Any] = [recorded, writer_of(recorded, place)]
+        cycle.append(cycle)
+        del recorded, cycle
+    gc.collect()
 
 
 def test_one_writer_for_one_engine(engine: Any, folder: Path, tmp_path: Path) -> None:

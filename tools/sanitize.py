@@ -58,7 +58,12 @@ FLAVOURS = (
             f"exitcode={EXIT} report_thread_leaks=0 history_size=7"
         },
         RACE,
-        ("tests/test_threads.py", "tests/test_threads_arrays.py", "tests/test_histories.py"),
+        (
+            "tests/test_threads.py",
+            "tests/test_threads_arrays.py",
+            "tests/test_histories.py",
+            "tests/test_writer.py",
+        ),
         1.0,
     ),
     Flavour(
@@ -77,6 +82,8 @@ FLAVOURS = (
             "tests/test_execute.py",
             "tests/test_engine_bounds.py",
             "tests/test_histories.py",
+            "tests/test_writer.py",
+            "tests/test_writer_faults.py",
         ),
         1.0,
     ),

@@ -25,6 +25,7 @@ cdef object _fault_of(NativeWriter* writer):
 
 
 @cython.final
+@cython.no_gc_clear  # the engine must be there until the writer is gone
 cdef class Writer:
     cdef NativeWriter* writer
     cdef Engine engine  # keeps the native engine where it is
