@@ -182,11 +182,14 @@ class Tending:
 
     def _tend(self) -> None:
         complaint = ""
-        try:
-            self._opened.clock_file.write(self._clock.mark())
-            self._opened.journal.tend(self._clock.now_ns())
-        except OSError as error:
-            complaint = f"{error.filename or self._opened.directory}: {error.strerror or error}"
+        for look_after in (
+            lambda: self._opened.clock_file.write(self._clock.mark()),
+            lambda: self._opened.journal.tend(self._clock.now_ns()),
+        ):
+            try:
+                look_after()
+            except OSError as error:
+                complaint = f"{error.filename or self._opened.directory}: {error.strerror or error}"
         if complaint and complaint != self._complaint:
             _LOG.error("the data directory can't be looked after: %s", complaint)
         self._complaint = complaint
