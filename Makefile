@@ -7,7 +7,7 @@ ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
     $(foreach folder,. core engine journal journal/native,src/atp/$(folder)/*.$(suffix))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick bench test-sanitize fuzz lint format proto build clean
+.PHONY: help demo test test-quick bench test-sanitize fuzz crash lint format proto build clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test-sanitize: build ## the engine's tests under ThreadSanitizer, and AddressSan
 fuzz: build ## long random histories against the reference engine
 	@$(BIN)/python -m pytest -q tests/test_machine.py tests/test_histories.py \
 	    --hypothesis-profile=long --timeout=0
+
+crash: build ## kill a server 200 times in every way, and count what it lost (CRASH="--kills N")
+	@$(BIN)/python tools/crash.py $(CRASH)
 
 lint: build ## ruff, mypy and the proto rules
 	@$(BIN)/ruff check .

@@ -48,7 +48,6 @@ class Told:
                 connection,
                 shoppers,
                 until=lambda: self.ledger.answered >= ANSWERS,
-                is_alive=lambda: True,
             )
             await ask_all(connection, [ask("ListStock"), ask("ListCaps")])
 
