@@ -43,7 +43,7 @@ def committed(engine: _core.Engine, folder: Path, durability: str) -> Iterator[W
         segment_bytes=64 << 20,
         durability=durability,
         sync_interval_ns=50_000_000,
-        backlog_bytes_max=64 << 20,
+        backlog_bytes_max=1 << 30,  # what is measured is not the bound
     )
     threads = [threading.Thread(target=job) for job in (writer.run, writer.run_ahead)]
     for thread in threads:
