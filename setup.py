@@ -22,12 +22,12 @@ HEADERS = {
 }
 PROFILES = {
     "": [],
-    "record": ["-fprofile-generate", "-fprofile-update=atomic"],
+    "record": ["-fprofile-generate", "-fprofile-update=atomic", "-Wno-maybe-uninitialized"],
     "use": [
         "-fprofile-use",
         "-fprofile-correction",
         "-Wno-missing-profile",
-        "-Wno-maybe-uninitialized",
+        "-Wno-maybe-uninitialized",  # seen wrongly, in what Cython generates
     ],
 }
 SANITIZERS = {"": [], "thread": ["thread"], "address": ["address", "undefined"]}
