@@ -146,6 +146,26 @@ def test_what_a_killed_process_had_not_synced_is_lost_when_the_power_goes_later(
     assert not unsynced.exists()
 
 
+def test_what_a_process_that_ended_had_not_synced_is_lost_when_the_power_goes_later(
+    disk: Disk,
+) -> None:
+    unsynced = disk.aside / "unsynced"
+    for number, end in enumerate(("", "os._exit(0)", "sys.exit(0)")):
+        disk.run(f"kept('a', b'1'); put('a', b'22'); {end}", unsynced=unsynced)
+        disk.run(f"put('b', b'{number}'); go()", CUT, unsynced=unsynced)
+        assert disk.files() == {"a": b"1"}
+
+
+def test_an_end_that_nobody_sees_is_taken_for_a_sync(disk: Disk) -> None:
+    """A kill from outside leaves nobody to say what was not synced; nothing old is brought up."""
+    unsynced = disk.aside / "unsynced"
+    disk.run("kept('a', b'1'); put('a', b'2'); put('b', b'3'); go()", KILL, unsynced=unsynced)
+    told = "os.unlink(here + '/b'); import signal; os.kill(os.getpid(), signal.SIGKILL)"
+    disk.run(told, KILL, unsynced=unsynced)
+    disk.run("go()", CUT, unsynced=unsynced)
+    assert disk.files() == {"a": b"2"}
+
+
 def test_a_removed_file_is_carried_over_a_kill(disk: Disk) -> None:
     unsynced = disk.aside / "unsynced"
     disk.run("kept('a', b'old'); put('a', b'new'); os.unlink(here + '/a'); go()", KILL,

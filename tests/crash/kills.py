@@ -53,6 +53,21 @@ def at(do: str, call: str, file: str, most: int, **more: str) -> Draw:
     return draw
 
 
+def either(*draws: Draw) -> Draw:
+    """One of several, by chance."""
+
+    def draw(random: Random, armed: Path) -> tuple[Rule, ...]:
+        return random.choice(draws)(random, armed)
+
+    return draw
+
+
+def turning(do: str) -> Draw:
+    """Something done while one segment is sealed and the next begun."""
+    calls = "create|open|allocate|truncate|syncdir|rename|unlink"
+    return either(at(do, calls, "journal*", 8), at(do, "write|sync", "journal/spare*", 12))
+
+
 def starting(do: str, most: int) -> Draw:
     """Something done at the n-th call of a start."""
 
@@ -64,8 +79,7 @@ def starting(do: str, most: int) -> Draw:
 
 
 CHANGES = "create|write|sync|syncdir|rename|truncate|allocate|unlink"
-TURNS = "create|open|allocate|truncate|sync|syncdir|rename|unlink"
-STARTS = 60
+STARTS = 40
 KINDS = (
     Kind("any-moment", nothing),
     Kind("quiet", nothing, quiet=True),
@@ -75,11 +89,11 @@ KINDS = (
     Kind("after-sync", at("kill-after", "sync", SEGMENT, 200)),
     Kind("at-the-mark", at("kill|kill-after|within", "write", MARK, 200)),
     Kind("snapshot", at("kill|kill-after|within", CHANGES, SNAPSHOT, 40), snapshots=True),
-    Kind("rotation", at("kill|kill-after", TURNS, "journal*", 24), padding=1_000),
+    Kind("rotation", turning("kill|kill-after|within"), padding=1_000),
     Kind("recovery", nothing, starting("kill|kill-after|within", STARTS)),
     Kind("power", at("cut|cut-after", CHANGES, "", 400)),
     Kind("power-snapshot", at("cut|cut-after", CHANGES, SNAPSHOT, 40), snapshots=True),
-    Kind("power-rotation", at("cut|cut-after", TURNS, "journal*", 24), padding=1_000),
+    Kind("power-rotation", turning("cut|cut-after"), padding=1_000),
     Kind("power-recovery", at("kill", "sync", SEGMENT, 100), starting("cut|cut-after", STARTS)),
     Kind("write-error", at("error", "write", SEGMENT, 100, error="EIO"), dies_itself=True),
     Kind("sync-error", at("error", "sync", SEGMENT, 100, error="EIO"), dies_itself=True),

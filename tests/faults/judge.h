@@ -23,10 +23,15 @@ __attribute__((noreturn)) static void kill_now(void) {
   save_unsynced();
   die();
 }
+// The process ends by itself: the machine runs on all the same.
+static void end_watching(void) {
+  pthread_mutex_lock(&disk_lock);
+  save_unsynced();
+  pthread_mutex_unlock(&disk_lock);
+}
 __attribute__((noreturn)) static void cut_power(const struct rule* rule) {
   pthread_mutex_lock(&disk_lock);
   lose_unsynced(rule);
-  forget_unsynced();
   note("cut: done");
   die();
 }

@@ -39,10 +39,11 @@ static bool is_named(int fd) {
   return fstat(fd, &is) == 0 && is.st_nlink > 0;
 }
 
-// A file without a name is carried whole.
+// A file without a name is carried whole. One that somebody removed who was not watched (-1) has
+// nothing to lose any more.
 static void put_content(int fd, int file) {
-  struct stat is;
-  if (fstat(file, &is) != 0) give_up("fstat: %s", strerror(errno));
+  struct stat is = {0};
+  if (file >= 0 && fstat(file, &is) != 0) give_up("fstat: %s", strerror(errno));
   char* bytes = read_part(file, 0, (size_t)is.st_size);
   put_number(fd, (uint64_t)is.st_size);
   put(fd, bytes, (size_t)is.st_size);
@@ -99,7 +100,7 @@ static size_t place_of_held(int held) {
   return (size_t)(file_of(held, &is, "") - files);
 }
 
-// The process is about to be killed, and the machine is not. The lock is held for good.
+// The process is about to end, and the machine is not. The lock is held for good.
 static void save_unsynced(void) {
   if (memory_path == NULL) return;
   const int fd = raw_open(AT_FDCWD, memory_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -136,9 +137,6 @@ static void load_unsynced(void) {
   }
   change_number = get_number(fd);
   raw_close(fd);
+  raw_unlink(AT_FDCWD, memory_path, 0);  // an end that nobody sees must not bring it up again
   note("carried over: %zu files and %zu names with unsynced changes", file_count, entry_count);
-}
-
-static void forget_unsynced(void) {
-  if (memory_path) raw_unlink(AT_FDCWD, memory_path, 0);
 }

@@ -30,6 +30,15 @@ __attribute__((constructor)) static void begin(void) {
   root_size = strlen(root);
 }
 
+__attribute__((destructor)) static void end(void) {
+  if (root_size) end_watching();
+}
+void _exit(int status) {
+  if (root_size) end_watching();
+  for (;;) syscall(SYS_exit_group, status);
+}
+void _Exit(int status) { _exit(status); }
+
 static void trace(enum kind kind, const char* path, long size) {
   if (tracing) note("call %s %s %ld", kind_names[kind], path, size);
 }
