@@ -26,14 +26,15 @@ class Segments {
   Fault fault;  // of the call that answered kFailed
 
   // Opens the folder, and the last segment if there is one (`first_sequence` > 0). What is in it is
-  // made durable, because whoever read it may tell of it. `next_sequence` is that of the next
-  // record.
+  // made durable, and the names in the folder too, because whoever read them may tell of it.
+  // `next_sequence` is that of the next record.
   Done open(std::int64_t first_sequence, std::int64_t next_sequence, std::int64_t now) {
     folder_fd_ = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder_fd_ < 0) return failed(&fault, "open", folder_);
     mark_path_ = folder_ + "/synced";
     mark_fd_ = ::open(mark_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (mark_fd_ < 0) return failed(&fault, "open", mark_path_);
+    if (fsync(folder_fd_)) return failed(&fault, "sync", folder_);
     Done done = Done::kYes;
     std::int64_t next = 0;
     if (first_sequence > 0) done = go_on(first_sequence, &next);
@@ -127,7 +128,9 @@ class Segments {
     const char* bytes = static_cast<const char*>(mapped);
     const bool sound = is_sound_header(bytes, store_id_, first_sequence);
     const bool clean = find_end(bytes, first_sequence, next);
+    const bool written = write_anew(bytes) == Done::kYes;
     munmap(mapped, size_);
+    if (!written) return Done::kFailed;
     if (!sound) return wrong("has a header that is damaged, or of another store");
     if (!clean) return wrong("has no zeros after its last record, at " + std::to_string(used_));
     if (size_ < segment_bytes_ &&
@@ -137,15 +140,39 @@ class Segments {
     return fsync(fd_) ? failed(&fault, "sync", path_) : Done::kYes;
   }
 
-  // Where the records end, and whether only zeros follow.
+  // Records that no sync is known to have covered are written once more. The sync of them may have
+  // failed in another process; the system calls their pages clean since, and a sync would pass them
+  // over, although the disk does not have them.
+  Done write_anew(const char* bytes) {
+    std::string copy;
+    for (std::size_t at = unsure_; at < used_; at += copy.size()) {
+      copy.assign(bytes + at, std::min(used_ - at, std::size_t{1} << 20));
+      const Done done = write_at(fd_, copy.data(), copy.size(), at, path_, &fault);
+      if (done != Done::kYes) return failed(&fault, "write anew", path_);
+    }
+    return Done::kYes;
+  }
+
+  // The last change that the mark knows to have been durable; 0 when it tells nothing.
+  std::int64_t marked() const {
+    SyncedMark mark;
+    if (pread(mark_fd_, &mark, sizeof mark, 0) != ssize_t{sizeof mark}) return 0;
+    const SyncedMark sound = synced_mark(store_id_, mark.sequence);
+    return std::memcmp(&mark, &sound, sizeof mark) == 0 ? mark.sequence : 0;
+  }
+
+  // Where the records end, from where on it is not known that they were synced, and whether only
+  // zeros follow.
   bool find_end(const char* bytes, std::int64_t first_sequence, std::int64_t* next) {
+    const std::int64_t known = marked();
     *next = first_sequence;
-    used_ = sizeof(SegmentHeader);
+    used_ = unsure_ = sizeof(SegmentHeader);
     RecordHead head;
     while (std::size_t whole = sound_record(bytes + used_, size_ - used_, &head)) {
       if (head.sequence != *next) break;
-      ++*next;
       used_ += whole;
+      if (*next <= known) unsure_ = used_;
+      ++*next;
     }
     std::size_t zeros = used_;
     while (zeros < size_ && bytes[zeros] == 0) ++zeros;
@@ -160,7 +187,8 @@ class Segments {
   int mark_fd_ = -1;
   int fd_ = -1;
   std::string path_;
-  std::size_t used_ = 0;  // bytes of the segment in use, header included
+  std::size_t used_ = 0;    // bytes of the segment in use, header included
+  std::size_t unsure_ = 0;  // from here on records may not have been synced when it was opened
   std::size_t size_ = 0;  // bytes that are preallocated
 };
 
