@@ -27,7 +27,7 @@ $(VENV)/.built: $(VENV)/.installed setup.py tools/build_native.py tools/train.py
 
 build: $(VENV)/.built ## install what is missing, build the native engine (quicker: BUILD=--plain)
 
-demo: build ## a year of real orders as a sale, with an audit at the end
+demo: build ## a year of real orders as a sale, a kill in the middle, an audit at the end
 	@$(BIN)/atp demo $(DEMO)
 
 test: build ## all tests, with short forms of the long campaigns

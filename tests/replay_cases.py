@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from atp.replay import run
@@ -27,6 +28,7 @@ QUICK: dict[str, Any] = {
     "in_flight": 4,
     "abandon_ttl_ns": SECOND_NS // 20,
     "caps": (),
+    "look_back": False,  # these servers have no journal
 }
 
 
@@ -66,6 +68,18 @@ def small_rows() -> list[Row]:
         if number % 13 == 12:
             add(f"9{invoice}", "sku-2", -4, "")
     return rows
+
+
+def order_file(folder: Path) -> Path:
+    """A file of the small sale, whose SKUs no other folder's sale has."""
+    path = folder / "orders.csv"
+    lines = ["invoice,stock_code,quantity,invoice_date,customer_id,country"]
+    for row in small_rows():
+        minute = f"2010-12-01T{row.time_s // 3600:02}:{row.time_s // 60 % 60:02}:00"
+        sku = f"{folder.name}-{row.stock_code}"
+        lines.append(f"{row.invoice},{sku},{row.quantity},{minute},{row.customer_id},France")
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
 def small_plan(

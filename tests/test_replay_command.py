@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import re
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -28,8 +21,8 @@ from atp.replay.report import report_of
 from atp.replay.score import Score
 from atp.replay.watch import BarWatcher, LineWatcher, figures, watcher_for
 from model import ReferenceEngine
-from replay_cases import sell, small_plan, small_rows
-from server_process import COMMAND, ServerProcess, serving
+from replay_cases import order_file, sell, small_plan, small_rows
+from server_process import ServerProcess, serving
 from test_replay_audit import CountsAReturnTwice
 
 CAP_FILE = '[[cap]]\ncap_id = "one"\nsubject = "customer"\nlimit_quantity = 5\nper_sku = true\n'
@@ -43,15 +36,7 @@ def server() -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def orders(tmp_path: Path) -> Path:
-    """A file of the small sale, whose SKUs no other test's sale has."""
-    path = tmp_path / "orders.csv"
-    lines = ["invoice,stock_code,quantity,invoice_date,customer_id,country"]
-    for row in small_rows():
-        minute = f"2010-12-01T{row.time_s // 3600:02}:{row.time_s // 60 % 60:02}:00"
-        sku = f"{tmp_path.name}-{row.stock_code}"
-        lines.append(f"{row.invoice},{sku},{row.quantity},{minute},{row.customer_id},France")
-    path.write_text("\n".join(lines) + "\n")
-    return path
+    return order_file(tmp_path)
 
 
 def ask(server: ServerProcess | None, *words: str | Path) -> Result:
@@ -178,7 +163,7 @@ def test_a_bad_file_of_caps_is_bad_input(orders: Path) -> None:
 def test_a_broken_law_ends_with_status_1(monkeypatch: pytest.MonkeyPatch, orders: Path) -> None:
     """A lying server, all the way to the exit status."""
     broken = sell(CountsAReturnTwice(), small_plan())
-    monkeypatch.setattr("atp.cli.replay.run_sale", lambda *_: (broken, report_of(broken)))
+    monkeypatch.setattr("atp.cli.replay.run_sale", lambda *_, **__: (broken, report_of(broken)))
     result = ask(None, orders)
     assert result.exit_code == 1
     assert "A law was broken." in result.stdout
@@ -232,91 +217,6 @@ def test_lines_come_every_two_seconds_and_at_the_end(capsys: pytest.CaptureFixtu
             watcher.progress(score_of(tick * 10), tick * 0.5)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" s ")[0].strip() for line in lines] == ["2.0", "4.0", "5.0"]
-
-
-def run_demo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run `atp demo` in a folder of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", COMMAND, "demo", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def test_the_demo_makes_orders_up_where_there_are_none(tmp_path: Path) -> None:
-    ended = run_demo(tmp_path, "--invoices", "150", "--abandon-ttl", "100ms")
-    assert ended.returncode == 0, ended.stderr
-    assert "there are no real orders (../shared/data/online_retail.csv.gz)" in ended.stderr
-    assert "orders: made-up orders, seed 1" in ended.stdout
-    assert "Every law held." in ended.stdout
-    report = json.loads((tmp_path / "demo-out" / "report.json").read_text())
-    assert report["data"]["invoices"] == 150
-    assert not (tmp_path / "demo-out" / "ready.json").exists()
-    log = (tmp_path / "demo-out" / "server.log").read_text()
-    pid = int(log.partition("process ")[2].partition(")")[0])
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-
-
-def test_the_demo_finds_the_real_orders(tmp_path: Path, orders: Path) -> None:
-    data = tmp_path / "shared" / "data"
-    data.mkdir(parents=True)
-    shutil.copy(orders, data / "online_retail.csv.gz")  # Read by content, not by name.
-    here = tmp_path / "project"
-    here.mkdir()
-    ended = run_demo(here, "--abandon-share", "0")
-    assert ended.returncode == 0, ended.stderr
-    assert "orders: ../shared/data/online_retail.csv.gz" in ended.stdout
-
-
-@pytest.mark.parametrize(
-    "example", re.findall(r"\$ atp demo(.*)", demo.help or ""), ids=lambda example: example.strip()
-)
-def test_every_example_of_the_demo_ends_well(tmp_path: Path, example: str) -> None:
-    ended = run_demo(tmp_path, *example.split())
-    assert ended.returncode == 0, ended.stderr
-    assert ("--json" in example) == ended.stdout.startswith("{")
-
-
-def test_a_server_that_does_not_start_is_one_clear_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("atp.cli.demo.SERVE", "raise SystemExit('no such luck')")
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        told: Any = CliRunner().invoke(demo, ["--made-up", "--out", str(tmp_path)]).exception
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert isinstance(told, Failed)
-    assert told.status == NOT_JUDGED
-    assert told.message.startswith("the server did not start: ")
-    assert told.message.endswith("no such luck")
-
-
-def test_a_server_that_dies_in_the_sale_is_named(tmp_path: Path, orders: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "demo", str(orders), "--speed", "600"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    with process.stderr:
-        pid = 0
-        for line in process.stderr:
-            if line.startswith("server: process "):
-                pid = int(line.split()[2].rstrip(","))
-            if " done, " in line:
-                os.kill(pid, signal.SIGKILL)
-                break
-        told = [line for line in process.stderr if line.startswith("atp: ")]
-    assert process.wait() == NOT_JUDGED
-    assert len(told) == 2
-    assert "was not judged: UNAVAILABLE" in told[0]
-    assert told[1].startswith("atp: the server ended with status -9; demo-out/server.log ends: ")
 
 
 def test_help_says_how() -> None:

@@ -199,8 +199,7 @@ def test_snapshots_while_everything_changes(scaled: Scaled, ended_max: int) -> N
         copy = loaded(data, **bounds)
         assert copy.status().time_ns == told.time_ns
         assert_like(until, copy, told.time_ns)
-    # The journal goes on from any of them, and comes to where the engine is.
-    for _, data in (taken[0], taken[len(taken) // 2]):
+    for _, data in (taken[0], taken[len(taken) // 2]):  # the journal goes on from any of them
         copy = loaded(data, **bounds, longest_life_ns=MINUTE_NS)
         replay(copy, events[copy.status().sequence :])
         assert_like(engine, copy, engine.status().time_ns)

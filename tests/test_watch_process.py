@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import grpc
 import pytest
 
 from atp import Client
-from atp.client import OutOfRange, ResourceExhausted, changes
+from atp.client import ChannelOptions, OutOfRange, ResourceExhausted, changes
 from atp.client.changes import Change
 from atp.v1 import maintenance_service_pb2 as pb
 from atp.v1 import maintenance_service_pb2_grpc as pb_grpc
@@ -38,7 +39,9 @@ BATCH = 4_096
 
 
 def client_to(server: ServerProcess) -> Client:
-    return Client(server.data_plane, server.control_plane, timeout_s=20)
+    """A client that shares nothing with others, gRPC's memory of failures included."""
+    options = ChannelOptions(own_connection=True)
+    return Client(server.data_plane, server.control_plane, timeout_s=20, options=options)
 
 
 def set_stock(client: Client, count: int, tag: str) -> None:
@@ -100,6 +103,35 @@ def test_the_past_comes_across_segments_and_then_the_present() -> None:
     assert committed == changes.Committed(held.reservation_id, ((sku, 1),))
     assert released == changes.Released(held.reservation_id, ())
     assert [change.time_ns for change in got] == sorted(change.time_ns for change in got)
+
+
+def test_a_watch_goes_on_over_a_kill_without_a_gap_or_a_repeat(tmp_path: Path) -> None:
+    with serving(*SMALL, folder=tmp_path) as server:
+        addresses = [server.data_plane, server.control_plane]
+        client = client_to(server)
+        set_stock(client, 20_000, "a")
+        got: list[Change] = []
+
+        def follow() -> None:
+            with contextlib.closing(client.watch(1, resume_s=60)) as feed:
+                for change in feed:
+                    got.append(change)
+                    if len(got) == 40_000:
+                        break
+
+        following = threading.Thread(target=follow)
+        following.start()
+        wait_until(lambda: len(got) > 1_000, "the middle of the past", pause_s=0.0001)
+        server.signal(signal.SIGKILL)
+        assert server.wait() == -signal.SIGKILL
+        again = ("--data-address", addresses[0], "--control-address", addresses[1])
+        with serving(*SMALL, *again, folder=tmp_path) as second, client_to(second) as writing:
+            set_stock(writing, 20_000, "b")
+            following.join(30)
+            assert not following.is_alive()
+        client.close()
+    assert [change.sequence for change in got] == list(range(1, 40_001))
+    assert [change.what.sku[0] for change in got] == ["a"] * 20_000 + ["b"] * 20_000
 
 
 def test_segments_that_are_gone_end_a_watch_with_where_to_begin() -> None:
@@ -242,7 +274,10 @@ def test_watch_prints_a_line_for_each_change_and_stops_on_ctrl_c() -> None:
         client.commit(held.reservation_id)
         lines = lines_of(process, 4)
         process.send_signal(signal.SIGINT)
-        assert ended(process) == (130, "atp: stopped; to go on: --from 5\n")
+        status, told = ended(process)
+        assert status == 130
+        # 4: stopped just after a line was printed and before that was noted, so it comes again.
+        assert re.fullmatch("atp: stopped; to go on: --from [45]\n", told)
     parts = [line.split(maxsplit=4) for line in lines]
     assert [part[1:4] for part in parts] == [
         ["1", "stock", "MUG"],
@@ -278,6 +313,24 @@ def test_watch_ends_when_nobody_reads_it_while_much_happens(server: ServerProces
             assert process.stdout is not None
             process.stdout.close()
             assert ended(process) == (141, "")
+
+
+def test_watch_bridges_a_restart_and_tells_where_to_go_on_when_it_cannot(tmp_path: Path) -> None:
+    with serving(folder=tmp_path) as server, client_to(server) as client:
+        client.set_stock("MUG", 1)
+        with watching(server, "--from", "1", "--timeout", "20s") as process:
+            lines_of(process, 1)
+            server.signal(signal.SIGTERM)
+            assert server.wait() == 0
+            address = ("--control-address", server.control_plane)
+            with serving(*address, folder=tmp_path) as again, client_to(again) as client_again:
+                client_again.set_stock("MUG", 2)
+                (line,) = lines_of(process, 1)
+                assert line.split()[1:4] == ["2", "stock", "MUG"]
+        with watching(again, "--timeout", "200ms") as process:
+            status, told = ended(process)
+        assert status == 3
+        assert told.startswith("atp: no server answers at ")
 
 
 def test_watch_tells_where_to_go_on_when_the_server_stops() -> None:

@@ -1,35 +1,27 @@
 """The command `atp demo`: a server of its own, a year of orders replayed against it, a verdict.
 
-Owns the server process from its start to its orderly end, whatever happens in between, and the
-choice of orders: the real ones where they are, made-up ones elsewhere. The sale is `atp replay`'s.
+Owns the choice of orders, the real ones where they are, made-up ones elsewhere, and the data that
+the server leaves. The server's process is supervisor.py's, the sale `atp replay`'s.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import signal
-import subprocess
-import sys
+import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from atp.cli.failed import NOT_JUDGED, Failed
 from atp.cli.replay import end, failing_as, prepare_and_run, sale_options
 
-if TYPE_CHECKING:
-    from atp.replay.run import Target
-
 REAL_ORDERS = Path("../shared/data/online_retail.csv.gz")
-START_SECONDS_MAX = 30.0
-STOP_SECONDS_MAX = 30.0
-LOOK_EVERY_SECONDS = 0.02
-LOG_TAIL_LINES = 5
-SERVE = "from atp.cli import main; main()"
+DURABILITY = "sync"
 
 
 @click.command(short_help="Start a server, replay a sale against it, and audit it.")
@@ -41,11 +33,21 @@ SERVE = "from atp.cli import main; main()"
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-out"),
     show_default=True,
-    help="Folder for the report (report.json), the server's log (server.log) and its data (data).",
+    help="Folder for the report (report.json), the server's log (server.log) and its data.",
+)
+@click.option(
+    "--kill/--no-kill",
+    default=True,
+    show_default=True,
+    help="Kill the server (kill -9) in the middle of the sale, and start it again.",
 )
 @sale_options
-def demo(*, file: Path | None, out: Path, **values: Any) -> None:
+def demo(*, file: Path | None, out: Path, kill: bool, **values: Any) -> None:
     """Start a server on loopback, replay FILE against it as a sale, audit it, and stop the server.
+
+    The server makes every change durable before it answers. When half of the sale is done it is
+    killed with kill -9 and started again, and the sale goes on; at the end, whatever it answered
+    must be there.
 
     Without FILE, the real orders in ../shared/data/online_retail.csv.gz are replayed if they are
     there; otherwise a year of orders is made up with the same statistics.
@@ -55,19 +57,33 @@ def demo(*, file: Path | None, out: Path, **values: Any) -> None:
     \b
     Examples:
       $ atp demo --invoices 1000
-      $ atp demo --invoices 500 --stock-share 0.2 --partial
+      $ atp demo --invoices 500 --stock-share 0.2 --partial --no-kill
       $ atp demo --made-up --invoices 200 --speed 100000 --json
     """
+    from atp.cli.supervisor import Supervisor  # noqa: PLC0415 - late, so that help stays fast
+    from atp.replay.clock import Clock  # noqa: PLC0415
+    from atp.replay.run import Target  # noqa: PLC0415
+
     # A demo that is told to end takes its server with it, as one that is interrupted does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     file = _orders(file, values["made_up"])
     out.mkdir(parents=True, exist_ok=True)
     if values["report_file"] is None:
         values["report_file"] = out / "report.json"
-    with failing_as(values["as_json"]):
-        with _server(out) as target:
-            result, report = prepare_and_run(file, target, values)
+    with failing_as(values["as_json"]), _data_folder(out) as data:
+        server = Supervisor(out, data, {"journal.durability": DURABILITY}, Clock())
+        server.on_start = partial(_tell_server, server.log_path)
+        with server:
+            target = Target(server.data_plane, server.control_plane)
+            killer = server if kill else None
+            result, report = prepare_and_run(file, target, values, killer=killer)
         end(result, report, values)
+        if report["audit"]["not_looked_up"]:
+            raise Failed(report["audit"]["not_looked_up"], NOT_JUDGED)
+
+
+def _tell_server(log_path: Path, pid: int) -> None:
+    click.echo(f"server: process {pid}, log in {log_path}", err=True)
 
 
 def _orders(file: Path | None, made_up: bool) -> Path | None:
@@ -85,66 +101,12 @@ def _orders(file: Path | None, made_up: bool) -> Path | None:
 
 
 @contextlib.contextmanager
-def _server(out: Path) -> Iterator[Target]:
-    """A server in a process of its own, on free ports of the loopback address."""
-    from atp.replay.run import Target  # noqa: PLC0415 - late, so that help stays fast
-
-    log_path, ready_path = out / "server.log", out / "ready.json"
-    ready_path.unlink(missing_ok=True)
-    data = out / "data"
-    shutil.rmtree(data, ignore_errors=True)  # of an earlier demo: each sells its own stock
-    free_ports = ("--data-address", "127.0.0.1:0", "--control-address", "127.0.0.1:0")
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-c", SERVE, "serve", *free_ports, "--data", str(data)),
-                *("--ready-file", str(ready_path)),
-            ],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            # Ctrl-C ends the sale in order; the server must be there until it has been audited.
-            process_group=0,
-        )
+def _data_folder(out: Path) -> Iterator[Path]:
+    """A data directory of the demo's own; gone when all is well, kept and named when it is not."""
+    folder = Path(tempfile.mkdtemp(prefix="data-", dir=out))
     try:
-        facts = _wait_ready(process, ready_path, log_path)
-        click.echo(f"server: process {facts['pid']}, log in {log_path}", err=True)
-        yield Target(facts["data_plane"], facts["control_plane"])
-    except Failed as failed:
-        if (status := process.poll()) is None or failed.status != NOT_JUDGED:
-            raise
-        died = f"the server ended with status {status}; {_tail(log_path)}"
-        raise Failed(f"{failed.message}\n{died}", NOT_JUDGED) from None
-    finally:
-        status = _stop(process)
-        ready_path.unlink(missing_ok=True)
-    if status != 0:
-        raise Failed(f"the server ended with status {status}; {_tail(log_path)}", NOT_JUDGED)
-
-
-def _wait_ready(process: subprocess.Popen[bytes], ready: Path, log_path: Path) -> dict[str, Any]:
-    """What the server says when it answers calls."""
-    for _ in range(round(START_SECONDS_MAX / LOOK_EVERY_SECONDS)):
-        if ready.exists():
-            facts: dict[str, Any] = json.loads(ready.read_text())
-            return facts
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(LOOK_EVERY_SECONDS)
-            raise Failed(f"the server did not start: {_tail(log_path)}", NOT_JUDGED)
-    raise Failed(
-        f"the server was not ready in {START_SECONDS_MAX:.0f} s: {_tail(log_path)}", NOT_JUDGED
-    )
-
-
-def _stop(process: subprocess.Popen[bytes]) -> int:
-    """End the server in order; by force if it takes too long."""
-    process.terminate()
-    try:
-        return process.wait(STOP_SECONDS_MAX)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
-
-
-def _tail(log_path: Path) -> str:
-    lines = log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-    return f"{log_path} ends: {' | '.join(lines)}" if lines else f"{log_path} is empty"
+        yield folder
+    except BaseException:
+        click.echo(f"the server's data is kept in {folder}", err=True)
+        raise
+    shutil.rmtree(folder)

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from atp.cli.values import DURATION, Value
 
 if TYPE_CHECKING:
     from atp.client import AtpError, Tls
+    from atp.replay.crash import Killer
     from atp.replay.events import Plan
     from atp.replay.options import Options
     from atp.replay.reader import Row
@@ -30,6 +32,8 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 ACCESS_LOG_NAME = "access_elastic.log.gz"
 MADE_UP = "made-up orders"
+TRIES_OVER_A_KILL = 30
+"""With two seconds between most of them, a call outlasts a server that takes a minute to start."""
 
 
 def _read_speed(text: str) -> float:
@@ -165,10 +169,14 @@ def failing_as(as_json: bool) -> Iterator[None]:
         raise Failed(failed.message, failed.status, {}) from None
 
 
-def prepare_and_run(file: Path | None, target: Target, values: dict[str, Any]) -> tuple[Any, Any]:
+def prepare_and_run(
+    file: Path | None, target: Target, values: dict[str, Any], *, killer: Killer | None = None
+) -> tuple[Any, Any]:
     """Read or make the orders, sell them, and return the result and its report."""
     options = options_of(values)
-    return run_sale(plan_of(file, values), options, target)
+    if killer is not None:
+        options = replace(options, tries_max=TRIES_OVER_A_KILL)
+    return run_sale(plan_of(file, values), options, target, killer=killer)
 
 
 def options_of(values: dict[str, Any]) -> Options:
@@ -255,7 +263,9 @@ def _first(rows: Iterator[Row], invoices: int) -> Iterator[Row]:
     return itertools.takewhile(wanted, rows)
 
 
-def run_sale(plan: Plan, options: Options, target: Target) -> tuple[Result, dict[str, Any]]:
+def run_sale(
+    plan: Plan, options: Options, target: Target, *, killer: Killer | None = None
+) -> tuple[Result, dict[str, Any]]:
     """Run a sale, showing how it goes; returns the result and its report."""
     import uvloop  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
@@ -268,7 +278,8 @@ def run_sale(plan: Plan, options: Options, target: Target) -> tuple[Result, dict
 
     try:
         with watcher_for(Console(stderr=True)) as watcher:
-            result = uvloop.run(run.replay(plan, options, target, watcher, Clock()))
+            sale = run.replay(plan, options, target, watcher, Clock(), killer=killer)
+            result = uvloop.run(sale)
     except run.CannotBegin as error:
         raise Failed(str(error), BAD_INPUT) from None
     except run.Stopped as error:

@@ -15,9 +15,10 @@ from typing import NamedTuple
 from atp._core import Engine
 from atp.journal._native import Writer
 from atp.journal.directory import Directory
-from atp.journal.recovery import recover
-from atp.journal.report import JournalStatus, RecoveryReport
+from atp.journal.recovery import Recovered, recover
+from atp.journal.report import JournalStatus, RecoveryReport, SnapshotInfo
 from atp.journal.segments import HEADER_BYTES, list_segments
+from atp.journal.snapshots import Keeping, Snapshots
 
 _REASONS = (
     "",
@@ -49,11 +50,11 @@ class Journal:
         self,
         options: Options,
         directory: Directory,
-        engine: Engine,
-        recovery: RecoveryReport,
+        recovered: Recovered,
         now_ns: int,
     ) -> None:
         """Goes on after what was recovered; use open_journal()."""
+        engine, recovery, last = recovered
         self.options = options
         self.directory = directory
         self.engine = engine
@@ -69,6 +70,21 @@ class Journal:
             sync_interval_ns=options.sync_interval_ns,
             backlog_bytes_max=options.backlog_bytes_max,
             room_kept_bytes=options.room_kept_bytes,
+        )
+        self.snapshots = Snapshots(
+            directory.places,
+            directory.store.store_id,
+            engine,
+            self.writer,
+            Keeping(
+                options.snapshot_bytes,
+                options.snapshot_interval_ns,
+                options.snapshots_kept,
+                options.keep_segments_ns,
+                options.room_kept_bytes + 2 * options.segment_bytes,
+            ),
+            last=last,
+            now_ns=now_ns,
         )
         self._threads: list[threading.Thread] = []
 
@@ -133,23 +149,36 @@ class Journal:
             first_sequence=segments[0].first_sequence,
             free_bytes=disk.f_bavail * disk.f_frsize,
             refusing_reason=_BEHIND if told.is_behind else _REASONS[told.space_level],
-            last_snapshot=None,
-            snapshot_error="",
+            last_snapshot=self.snapshots.last,
+            snapshot_error=self.snapshots.error,
             last_recovery=self.recovery,
         )
 
     def tend(self, now_ns: int) -> None:
-        """Looks after room, once. For a thread, about every second; blocks on the disk."""
+        """Looks after room and what is due, once. For a thread, about every second.
+
+        Blocks on the disk, but not for a snapshot: that has a thread of its own.
+        """
         self.writer.tend()
+        self.snapshots.tend(now_ns)
+
+    def snapshot(self, now_ns: int) -> SnapshotInfo:
+        """Takes a snapshot and answers when it is in place. Blocks; calls go on meanwhile.
+
+        Raises OSError, SnapshotFailed; the journal is none the worse for it.
+        """
+        return self.snapshots.take(now_ns)
 
     def close(self, now_ns: int, snapshot: bool = True) -> None:
         """Makes everything durable, and gives the directory back. Nothing may change any more.
 
-        Raises OSError when the last changes could not be written.
+        A snapshot that cannot be taken is one less. Raises OSError when the last changes could not
+        be written.
         """
         self.writer.stop()
         for thread in self._threads:
             thread.join()
+        self.snapshots.close(now_ns, last=snapshot)
         self.directory.close()
 
 
@@ -163,13 +192,13 @@ def open_journal(
     """
     directory = Directory(options.directory, now_ns=now_ns, owner_text=owner_text)
     try:
-        engine, recovery = recover(
+        recovered = recover(
             directory.places,
             directory.store.store_id,
             lambda: Engine(**engine_bounds, record_events=True),
             now_ns=now_ns,
         )
-        return engine, Journal(options, directory, engine, recovery, now_ns), recovery
+        return recovered.engine, Journal(options, directory, recovered, now_ns), recovered.report
     except BaseException:
         directory.close()
         raise

@@ -78,13 +78,13 @@ struct SnapshotParts {
     if (std::memcmp(head.magic, kSnapshotMagic, sizeof head.magic) != 0) {
       return no(0, "it does not begin as a snapshot does");
     }
-    if (head.checksum != head_checksum(data)) return no(8, "its head does not fit its checksum");
+    if (head.checksum != head_checksum(data)) return no(0, "its head does not fit its checksum");
     is_future = head.version > kSnapshotVersion;
     if (is_future) return false;
-    if (head.version == 0) return no(16, "it has no version");
+    if (head.version == 0) return no(8, "it has no version");
     if (head.sequence < 0 || head.cut_time < 0 || head.caps_generation < 1 ||
         head.caps_generation > UINT32_MAX) {
-      return no(40, "its head has a number out of range");
+      return no(32, "its head has a number out of range");
     }
     return true;
   }

@@ -16,7 +16,7 @@ from atp.journal import _native
 from atp.journal.cutting import cut_tail, take_out
 from atp.journal.directory import Places
 from atp.journal.errors import EventRefused, JournalDamaged
-from atp.journal.report import RecoveryReport
+from atp.journal.report import RecoveryReport, SnapshotInfo
 from atp.journal.scan import (
     FOREIGN,
     Flaw,
@@ -29,6 +29,7 @@ from atp.journal.scan import (
     scan_segment,
 )
 from atp.journal.segments import HEADER_BYTES, Segment, list_segments, read_synced
+from atp.journal.snapshots import SnapshotFound, load_newest, remove_parts
 
 
 class Found(NamedTuple):
@@ -40,21 +41,39 @@ class Found(NamedTuple):
     passed: tuple[str, ...]
 
 
+class Recovered(NamedTuple):
+    """What a start goes on from; the snapshot is None when there was no sound one."""
+
+    engine: Engine
+    report: RecoveryReport
+    snapshot: SnapshotInfo | None
+
+
 def recover(
     places: Places, store_id: bytes, make_engine: Callable[[], Engine], *, now_ns: int
-) -> tuple[Engine, RecoveryReport]:
+) -> Recovered:
     """The state of a data directory that this process owns, in a new engine.
 
     `make_engine` makes one that records events; those of holds that expired until now are left in
     it. Raises JournalDamaged, FutureVersion, OSError; nothing was changed then.
     """
     begin = _native.monotonic_ns()
-    engine = make_engine()
-    found = Follower(places, store_id, engine).follow()
+    engine, snapshot = load_newest(places.snapshots, store_id, make_engine)
+    try:
+        found = Follower(places, store_id, engine).follow()
+    except JournalDamaged as damage:
+        for name, reason in told_of(snapshot):
+            damage.add_note(f"{name} is damaged, too: {reason}")
+        raise
     sequence = engine.status().sequence
-    digest = engine.digest(now_ns=engine.status().time_ns)
+    digest = _native.state_digest(engine)
     expired = engine.sweep(now_ns=now_ns)
-    return engine, RecoveryReport(
+    for file, reason in snapshot.damaged:
+        take_out(places, file.path, reason)
+    remove_parts(places.snapshots)
+    report = RecoveryReport(
+        snapshot=snapshot.info.name if snapshot.info else "",
+        damaged_snapshots=tuple(f"{name}: {reason}" for name, reason in told_of(snapshot)),
         replayed_record_count=found.records,
         expired_count=expired,
         torn_bytes=found.torn_bytes,
@@ -64,6 +83,12 @@ def recover(
         digest=digest,
         sequence=sequence,
     )
+    return Recovered(engine, report, snapshot.info)
+
+
+def told_of(snapshot: SnapshotFound) -> list[tuple[str, str]]:
+    """The damaged snapshots by name, with what is wrong with each."""
+    return [(file.path.name, reason) for file, reason in snapshot.damaged]
 
 
 def needed(segments: list[Segment], sequence: int) -> list[Segment]:

@@ -8,7 +8,7 @@
 
 namespace atp {
 
-constexpr char kSnapshotMagic[8] = {'a', 't', 'p', '-', 's', 'n', 'a', 'p'};
+constexpr char kSnapshotMagic[8] = {'A', 'T', 'P', 'S', 'N', 'A', 'P', 'S'};
 constexpr std::uint32_t kSnapshotVersion = 1;
 constexpr std::size_t kChunkBytesMost = std::size_t{1} << 20;  // of payload
 
@@ -21,18 +21,18 @@ enum ChunkKind : std::uint32_t {
 };
 
 #pragma pack(push, 1)
-// Magic, checksum and version are where they are in every version.
+// Magic, version and checksum are where they are in every version.
 struct SnapshotHead {
   char magic[8];
-  std::uint64_t checksum;  // of what follows of the head
   std::uint32_t version;
   std::uint32_t next_cap_uid;
   std::uint8_t store_id[16];
   std::int64_t sequence;
-  std::int64_t cut_time;     // the engine's time at the cut
   std::int64_t create_time;  // by the clock on the wall
+  std::int64_t cut_time;     // the engine's time at the cut
   std::int64_t caps_generation;
   std::uint8_t unused[56];
+  std::uint64_t checksum;  // of all before it
 };
 struct ChunkHead {
   std::uint64_t checksum;  // of what follows of this head, and the payload
@@ -71,9 +71,8 @@ struct SnapshotTotals {
 static_assert(sizeof(SnapshotHead) == 128 && sizeof(ChunkHead) == 32 && sizeof(CapEntry) == 44);
 static_assert(sizeof(SnapshotTotals) == 96);
 
-constexpr std::size_t kHeadChecked = offsetof(SnapshotHead, version);
 inline std::uint64_t head_checksum(const char* head) {
-  return hash64(head + kHeadChecked, sizeof(SnapshotHead) - kHeadChecked);
+  return hash64(head, offsetof(SnapshotHead, checksum));
 }
 inline std::uint64_t chunk_checksum(const char* chunk, std::size_t payload) {
   return hash64(chunk + sizeof(std::uint64_t), sizeof(ChunkHead) - sizeof(std::uint64_t) + payload);

@@ -8,6 +8,7 @@ The map, from the data to the verdict:
     run.py        the steps, in order         sale.py, turns.py            the calls, many at once
     ledger.py     the books                   answers.py                   each answer, by itself
     audit.py      books against counters      history.py, cap_audit.py     the changes, in order
+    memory.py     answers looked up again     crash.py                     a kill in the middle
     findings.py   what is wrong, by law       score.py                     what happened, counted
     report.py     figures                     render.py, watch.py          tables, live progress
 

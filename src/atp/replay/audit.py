@@ -14,6 +14,7 @@ from atp.replay.cap_audit import audit_caps
 from atp.replay.findings import Finding, Findings, Law
 from atp.replay.history import History, history_of
 from atp.replay.ledger import Ledger
+from atp.replay.memory import Memory
 from atp.vocabulary import Cap, CheckReport, ReservationState, Stock
 
 COUNTERS = ("on hand", "held", "sold", "received", "adjusted")
@@ -25,7 +26,8 @@ class Audit:
 
     `oversold_units`: held beyond what was on hand, for each SKU at its worst moment by the answers
     or by the server's counters, whichever is worse. `unexplained_units`: for each SKU the largest
-    difference between the books and the server's counters.
+    difference between the books and the server's counters. `memory`: which answers the server
+    still knew; None when it was not asked.
     """
 
     skus: int
@@ -36,6 +38,7 @@ class Audit:
     finding_count: int
     findings: tuple[Finding, ...]
     recount: CheckReport
+    memory: Memory | None
 
     @property
     def holds(self) -> bool:
@@ -44,9 +47,15 @@ class Audit:
 
 
 def audit(
-    ledger: Ledger, stocks: Sequence[Stock], recount: CheckReport, caps: Sequence[Cap]
+    ledger: Ledger,
+    stocks: Sequence[Stock],
+    recount: CheckReport,
+    caps: Sequence[Cap],
+    memory: Memory | None,
 ) -> tuple[Audit, History]:
-    """Judge a sale that has ended: `stocks` are the server's counters, `recount` its own check."""
+    """Judge a sale that has ended: `stocks` are the server's counters, `recount` its own check,
+    `memory` what was found when it was asked for its answers (those lost are findings already).
+    """
     findings = ledger.findings
     history = history_of(ledger.changes, ledger.opening)
     oversold = _check_history(ledger, history, findings)
@@ -68,6 +77,7 @@ def audit(
         finding_count=findings.count,
         findings=tuple(findings.kept),
         recount=recount,
+        memory=memory,
     )
     return verdict, history
 

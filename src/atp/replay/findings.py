@@ -22,6 +22,7 @@ class Law(Enum):
     ONE_HOLD = "4 one request id, one hold"
     ALL_OR_NOTHING = "5 all or nothing"
     CAPS = "6 caps hold"
+    DURABLE = "7 durable before said"
     EXPIRY = "9 expiry is exact"
     SEQUENCE = "sequence: every change has its own place"
     ANSWERS = "answers agree with themselves"

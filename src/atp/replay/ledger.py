@@ -33,7 +33,10 @@ class ChangeKind(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class Hold:
-    """A granted order: its lines as granted, one a SKU, and how it stands by the answers."""
+    """A granted order: its lines as granted, one a SKU, and how it stands by the answers.
+
+    `sequence` is that of the grant, `last_sequence` that of the last change that was answered.
+    """
 
     order: Order
     reservation_id: str
@@ -43,6 +46,7 @@ class Hold:
     skus: tuple[int, ...]
     quantities: tuple[int, ...]
     state: ReservationState = ReservationState.HELD
+    last_sequence: int = 0
 
     def size(self) -> tuple[int, int]:
         """The order's lines, as in the data, of which something was granted, and the units."""
@@ -80,6 +84,8 @@ class Ledger:
         self.adjusted = [0] * len(skus)
         self.held = [0] * len(skus)
         self.sold = [0] * len(skus)
+        self.loads: dict[int, tuple[int, int]] = {}
+        """SKU and units on hand of each load of stock that changed something, by its sequence."""
         self.changes: list[Change] = []
         self.holds: dict[str, Hold] = {}
         self.clock_lead_ns: int | None = None
@@ -115,6 +121,7 @@ class Ledger:
             self.received[sku] += on_hand
         self.opening[sku] = on_hand
         if sku not in self._known or on_hand != before:
+            self.loads[reply.sequence] = sku, on_hand
             self._claim(reply.sequence, f"stock of {name}")
         return True
 
@@ -250,6 +257,7 @@ class Ledger:
                 bought[customer, sku] += quantity
         hold.state = _STATE_AFTER[kind]
         if kind is not ChangeKind.EXPIRE:
+            hold.last_sequence = sequence
             self._claim(sequence, f"{kind.name.lower()} of order {hold.order.invoice}")
         time_s = hold.order.time_s
         change = Change(sequence, time_ns, kind, hold.skus, hold.quantities, time_s, hold)

@@ -23,7 +23,8 @@ class Options:
 
     `run_name` begins every request id, so that two replays against one server are two sales.
     `speed` is seconds of the data's time in one second, None for as fast as it goes.
-    `overwrite_stock` allows to set the stock of SKUs that the server knows already.
+    `overwrite_stock` allows to set the stock of SKUs that the server knows already. `look_back`
+    has every answered change looked up in the server's change feed after the sale.
 
     Raises ValueError, naming the option.
     """
@@ -42,6 +43,7 @@ class Options:
     pay_after_ns: int = 0
     caps: tuple[Cap, ...] = DEFAULT_CAPS
     overwrite_stock: bool = False
+    look_back: bool = True
     call_timeout_s: float = 10.0
     tries_max: int = 6
 

@@ -28,6 +28,7 @@ def render(report: Figures, console: Console) -> None:
     if report["sold_out"]["first"]:
         console.print(_sold_out(report))
     console.print(_latency(report))
+    _memory(report, console)
     _verdict(report, console)
 
 
@@ -159,6 +160,26 @@ def _latency(report: Figures) -> Table:
     return table
 
 
+def _memory(report: Figures, console: Console) -> None:
+    """What a kill cost, and what was looked up of what had been answered."""
+    crash, audit = report["crash"], report["audit"]
+    if crash is not None:
+        console.print(
+            f"\n[bold]Killed[/] with kill -9 after {crash['after_s']:.1f} s, at "
+            f"{crash['events_done']:,} events: it served again {crash['away_s']:.2f} s later, "
+            f"{crash['replayed_records']:,} changes replayed in {crash['recovery_s']:.3f} s",
+            highlight=False,
+        )
+    if audit["answers_looked_up"] or audit["holds_looked_up"]:
+        console.print(
+            f"looked up: {audit['answers_looked_up']:,} answered changes in its change feed, "
+            f"{audit['holds_looked_up']:,} holds granted before it was killed",
+            highlight=False,
+        )
+    if audit["not_looked_up"]:
+        console.print(_name(f"answers not looked up: {audit['not_looked_up']}"), style="yellow")
+
+
 def _verdict(report: Figures, console: Console) -> None:
     audit, orders = report["audit"], report["orders"]
     recount = audit["server_recount"]
@@ -170,11 +191,13 @@ def _verdict(report: Figures, console: Console) -> None:
         f"{recount['reservations']:,} reservations: {len(recount['violations'])} violations",
         highlight=False,
     )
-    for name, units in (
+    counts = [
         ("Oversold units", audit["oversold_units"]),
         ("Unexplained units", audit["unexplained_units"]),
-        ("Findings", audit["findings"]),
-    ):
+    ]
+    if audit["lost_answers"] is not None:
+        counts.append(("Lost answers", audit["lost_answers"]))
+    for name, units in (*counts, ("Findings", audit["findings"])):
         style = "bold red" if units else "bold green"
         console.print(f"{name + ':':18} [{style}]{units:,}[/]", highlight=False)
     for finding in audit["first_findings"][:FINDINGS_PRINTED]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from atp.replay.crash import Crash
 from atp.replay.events import Tally
 from atp.replay.findings import Law
 from atp.replay.run import Result
@@ -37,6 +38,7 @@ def report_of(result: Result) -> Figures:
         "write_offs": _corrections(score.write_offs),
         "sold_out": _sold_out(result),
         "speed": _speed(result),
+        "crash": None if result.crash is None else _crash(result.crash),
         "latency": {method: latency(score, method) for method in sorted(score.latencies_ns)},
         "audit": _audit(result),
     }
@@ -155,6 +157,18 @@ def _speed(result: Result) -> Figures:
     }
 
 
+def _crash(crash: Crash) -> Figures:
+    return {
+        "after_s": round(crash.after_s, 3),
+        "events_done": crash.events_done,
+        "holds_answered": crash.holds_answered,
+        "away_s": round(crash.away_s, 3),
+        "replayed_records": crash.replayed_records,
+        "recovered_sequence": crash.recovered_sequence,
+        "recovery_s": round(crash.recovery_s, 3),
+    }
+
+
 def latency(score: Score, method: str) -> Figures:
     """How long calls of a method took, from first send to answer, retries included."""
     times = np.asarray(score.latencies_ns[method], dtype=np.float64) / 1e6
@@ -173,6 +187,10 @@ def _audit(result: Result) -> Figures:
     return {
         "oversold_units": verdict.oversold_units,
         "unexplained_units": verdict.unexplained_units,
+        "lost_answers": None if verdict.memory is None else verdict.memory.lost,
+        "answers_looked_up": 0 if verdict.memory is None else verdict.memory.answers,
+        "holds_looked_up": 0 if verdict.memory is None else verdict.memory.holds,
+        "not_looked_up": "" if verdict.memory is None else verdict.memory.gone,
         "findings": verdict.finding_count,
         "skus_compared": verdict.skus,
         "changes_replayed": verdict.changes,

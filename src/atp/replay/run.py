@@ -19,10 +19,12 @@ from atp.client import AsyncClient, AtpError, ChannelOptions, Tls
 from atp.client.channel import credentials
 from atp.replay.audit import Audit, audit
 from atp.replay.clock import Clock
+from atp.replay.crash import Blow, Crash, Killer
 from atp.replay.events import Plan
 from atp.replay.findings import Findings
 from atp.replay.history import History
 from atp.replay.ledger import Ledger
+from atp.replay.memory import Memory, look_back
 from atp.replay.options import Options
 from atp.replay.sale import Sale, Stopped
 from atp.replay.score import Score
@@ -58,7 +60,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a replay leaves behind. `sale_s` is the sale alone, first call to last answer."""
+    """What a replay leaves behind. `sale_s` is the sale alone, first call to last answer; `crash`
+    tells of the kill in its middle, if there was one."""
 
     plan: Plan
     options: Options
@@ -68,19 +71,28 @@ class Result:
     audit: Audit
     sale_s: float
     interrupted: bool
+    crash: Crash | None = None
 
 
 async def replay(
-    plan: Plan, options: Options, target: Target, watcher: Watcher, clock: Clock
+    plan: Plan,
+    options: Options,
+    target: Target,
+    watcher: Watcher,
+    clock: Clock,
+    *,
+    killer: Killer | None = None,
 ) -> Result:
-    """Replay a plan against a server.
+    """Replay a plan against a server, which `killer`, if given, kills once in the middle.
 
-    Raises CannotBegin, Stopped (a call was not judged), AtpError (a control call failed).
+    Raises CannotBegin, Stopped (a call was not judged), AtpError (a control call failed), and what
+    the killer raises.
     """
     ledger = Ledger(plan.skus, Findings())
     score = Score()
     async with _connect(target) as (client, data_channel, control_channel):
         await _prepare(client, plan, options, ledger, watcher)
+        blow = None if killer is None else Blow(killer, ledger, score, watcher, clock)
         sale = Sale(
             plan,
             ledger,
@@ -89,6 +101,8 @@ async def replay(
             clock=clock,
             data_channel=data_channel,
             control_channel=control_channel,
+            midway=None if blow is None else blow.strike,
+            is_hopeless=(lambda: False) if killer is None else killer.is_hopeless,
         )
         watcher.stage(f"selling {len(plan.events):,} events of the year")
         begin_ns = clock.elapsed_ns()
@@ -96,13 +110,26 @@ async def replay(
             async with _ticking(score, watcher, clock):
                 await sale.run()
             sale_s = (clock.elapsed_ns() - begin_ns) / 1e9
+            crash = None if blow is None else await blow.crash(client)
             watcher.stage("waiting for abandoned holds to expire, then trying to buy them")
             await sale.settle()
         watcher.stage("comparing the answers with the server's counters")
         stocks = [stock async for stock in client.iterate_stock(page_size=BATCH_ENTRIES)]
         recount = await client.check_invariants()
-    verdict, history = audit(ledger, stocks, recount, options.caps)
-    return Result(plan, options, ledger, score, history, verdict, sale_s, sale.stopping)
+        memory = await _look_back(client, ledger, options, crash, watcher)
+    verdict, history = audit(ledger, stocks, recount, options.caps, memory)
+    return Result(plan, options, ledger, score, history, verdict, sale_s, sale.stopping, crash)
+
+
+async def _look_back(
+    client: AsyncClient, ledger: Ledger, options: Options, crash: Crash | None, watcher: Watcher
+) -> Memory | None:
+    """Look up what was answered, and each hold that a killed server had granted."""
+    if not options.look_back:
+        return None
+    watcher.stage("looking up every answer in the server's change feed")
+    granted = list(ledger.holds.values())
+    return await look_back(client, ledger, granted[: crash.holds_answered] if crash else [])
 
 
 async def _prepare(

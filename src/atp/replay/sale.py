@@ -52,7 +52,11 @@ class Sale:
         clock: Clock,
         data_channel: grpc.aio.Channel,
         control_channel: grpc.aio.Channel,
+        midway: Callable[[], None] | None = None,
+        is_hopeless: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`midway` is called once, when half of the events are done; `is_hopeless` tells that no
+        call will be answered any more, however often it is sent."""
         self._plan = plan
         self._ledger = ledger
         self._score = score
@@ -62,6 +66,8 @@ class Sale:
         self._control = _STOCK(control_channel)
         self._ttl = convert.duration(options.ttl_ns)
         self._abandon_ttl = convert.duration(options.abandon_ttl_ns)
+        self._midway = midway
+        self._is_hopeless = is_hopeless
         self._turns = Turns()
         self._abandoned: list[Hold] = []
         self._start_ns = 0
@@ -120,6 +126,9 @@ class Sale:
             finally:
                 turn.set_result(None)
             self._score.events_done += 1
+            if self._midway is not None and self._score.events_done * 2 >= self._score.events:
+                midway, self._midway = self._midway, None
+                midway()
 
     async def _until(self, time_s: int) -> None:
         """Wait for an event's moment in a sale that is paced."""
@@ -257,7 +266,8 @@ class Sale:
             try:
                 reply = await send(request, timeout=self._options.call_timeout_s)
             except grpc.aio.AioRpcError as error:
-                if error.code() not in _RETRIED or tries >= self._options.tries_max:
+                is_last = tries >= self._options.tries_max or self._is_hopeless()
+                if error.code() not in _RETRIED or is_last:
                     raise Stopped(_no_answer(method, request, error, tries)) from None
                 self._score.retries += 1
                 await self._clock.sleep(min(BACKOFF_FIRST_S * 2**tries, BACKOFF_MAX_S))

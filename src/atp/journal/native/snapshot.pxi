@@ -127,7 +127,7 @@ cdef object loaded(
     if restoring.parts.damage.any():
         raise damage_of(restoring)
     if memcmp(restoring.parts.head.store_id, <const char*>store_id, 16) != 0:
-        raise SnapshotDamaged(24, "it is of another store")
+        raise SnapshotDamaged(16, "it is of another store")
     rows = read_caps(restoring)
     try:
         engine.restore_caps(rows, generation=restoring.parts.head.caps_generation,
