@@ -7,13 +7,16 @@ a server does. Damages nothing: each test does its own.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from atp.journal._native import write_snapshot
 from atp.journal.directory import Store, store_text
 from atp.journal.journal import Journal, Options, open_journal
 from atp.journal.report import RecoveryReport
 from atp.journal.segments import Segment, list_segments
+from atp.journal.snapshots import snapshot_name
 from journal_files import STORE_ID, Read, read_segment
 
 NOW_NS = 1_700_000_000_000_000_000
@@ -52,7 +55,13 @@ def shop(engine: Any, rounds: range) -> None:
             engine.set_stock(f"sku-{number}", number, **AT_NOW)
 
 
-def make_store(path: Path, batches: int = 20, rounds: int = 1, **more: Any) -> dict[int, str]:
+def make_store(
+    path: Path,
+    batches: int = 20,
+    rounds: int = 1,
+    snapshots_after: Container[int] = (),
+    **more: Any,
+) -> dict[int, str]:
     """A store with a past of so many batches; returns the digest after the last change of each."""
     engine, journal, _ = opened(path, **more)
     engine.set_stock("apple", 10**6, **AT_NOW)
@@ -61,8 +70,18 @@ def make_store(path: Path, batches: int = 20, rounds: int = 1, **more: Any) -> d
         shop(engine, range(batch * rounds, (batch + 1) * rounds))
         make_durable(engine, journal)
         digests[engine.status().sequence] = engine.digest(**AT_NOW)
+        if batch in snapshots_after:
+            snapshot(path, engine)
     journal.close(NOW_NS, snapshot=False)
     return digests
+
+
+def snapshot(path: Path, engine: Any) -> Path:
+    """A snapshot of the engine, which is of the store in this directory."""
+    part = path / "snapshots" / "1.part"
+    with part.open("wb") as file:
+        told = write_snapshot(engine, file.fileno(), store_id=STORE_ID, now_ns=NOW_NS)
+    return part.rename(path / "snapshots" / snapshot_name(told.sequence))
 
 
 def state(path: Path, **more: Any) -> tuple[int, str, RecoveryReport]:

@@ -18,10 +18,12 @@ import pytest
 
 from atp import Client
 from atp.cli import COMMANDS, main
+from remembered import make_store
 from server_process import COMMAND, ServerProcess, clean_environment, serving, wait_until
 
 SECONDS = 60.0
 OF_THEIR_OWN = ("atp serve", "atp replay", "atp demo")
+OFFLINE = ("atp journal", "atp journal check", "atp journal dump", "atp journal repair")
 
 ORDERS = """\
 invoice,stock_code,quantity,invoice_date,customer_id,country
@@ -106,7 +108,7 @@ def run_example(
     )
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in OF_THEIR_OWN])
+@pytest.mark.parametrize("name", [name for name in ALL if name not in OF_THEIR_OWN + OFFLINE])
 def test_every_example_runs(name: str, folder: Path, server: ServerProcess) -> None:
     listed = examples(ALL[name])
     assert listed, "every command's help ends in examples"
@@ -120,6 +122,24 @@ def test_every_example_runs(name: str, folder: Path, server: ServerProcess) -> N
         assert (ended.returncode, ended.stderr) == (0, ""), example
         if "--json" in example:
             assert all(json.loads(line) for line in ended.stdout.splitlines()), example
+
+
+@pytest.mark.parametrize("example", [each for name in OFFLINE for each in examples(ALL[name])])
+def test_every_example_for_a_data_directory_runs(example: str, folder: Path) -> None:
+    """Without a server, on what a server left in atp-data."""
+    make_store(folder / "atp-data")
+    ended = subprocess.run(
+        example,
+        shell=True,
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout
 
 
 @pytest.mark.parametrize("example", examples(ALL["atp replay"]))

@@ -5,7 +5,6 @@ Each kind of damage that is no torn tail is made here once, in a copy of a sound
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,8 @@ import pytest
 from atp.journal import _native
 from atp.journal.directory import Store, store_text
 from atp.journal.errors import FutureVersion, JournalDamaged, StoreDamaged
-from atp.journal.segments import HEADER, MARK_NAME, write_synced
+from atp.journal.segments import MARK_NAME, write_synced
+from damaged import header
 from journal_files import STORE_ID, Read
 from remembered import (
     NOW_NS,
@@ -175,21 +175,6 @@ def test_segments_that_overlap(past: Past) -> None:
     found = refused(past)
     assert found.path == path
     assert "begins with change" in str(found)
-
-
-def header(**fields: int | bytes) -> bytes:
-    """A segment's header with some other fields and a right checksum."""
-    known = {
-        "magic": b"ATPSEGMT",
-        "version": 1,
-        "zero": 0,
-        "store_id": STORE_ID,
-        "first_sequence": 1,
-        "create_time_ns": NOW_NS,
-        "zeros": 0,
-    }
-    body = HEADER.pack(*(known | fields).values(), 0)[:-8]
-    return body + struct.pack("<Q", _native.checksum(body))
 
 
 def test_a_header_that_is_not_sound(past: Past) -> None:

@@ -37,6 +37,9 @@ COMMANDS: Mapping[str, Entry] = {
     "stock": Entry("atp.cli.stock", "Show and correct units on hand."),
     "caps": Entry("atp.cli.caps", "Show and change caps, live."),
     "watch": Entry("atp.cli.watch", "Show changes as they happen, and past ones."),
+    "journal": Entry(
+        "atp.cli.journal", "Check, dump and repair what a server remembers, without it."
+    ),
     "status": Entry("atp.cli.status", "Show counters, bounds and settings of a server."),
 }
 

@@ -162,6 +162,22 @@ def judge_end(
 ) -> Ending:
     """Judge what stands at `offset`, where the record `expected` does not. `synced` is the mark."""
 
+class DumpedPart(NamedTuple):
+    """Lines of JSON, and where and why they end: at the record of `sequence`, at `offset`."""
+
+    text: bytes
+    offset: int
+    sequence: int
+    end: str
+    """all: no further record, or none wanted; some: bytes_most; cap: the next is a change of a cap;
+    event: the next record is sound, but its event is malformed."""
+
+def dump_records(
+    data: ReadableBuffer, *, offset: int, sequence: int, first: int, last: int, bytes_most: int
+) -> DumpedPart:
+    """One line of JSON for each record from `offset` on, the first of which has `sequence`, as far
+    as their sequences are from `first` to `last`; without the GIL."""
+
 def monotonic_ns() -> int:
     """Nanoseconds of a clock that only tells how long something takes."""
 

@@ -3,6 +3,7 @@
 #   writer      the tail to the segments: group commit, rotation, what is durable
 #   replay      records to changes of an engine
 #   scan        where the records of a segment end, and whether something is missing
+#   dump        records as lines of JSON
 #   snapshot    the whole state to a file and back
 #   feed        records to the messages of the change feed
 from libc.stdint cimport int64_t, uint8_t
@@ -22,5 +23,6 @@ cimport cython
 include "native/writer.pxi"
 include "native/replay.pxi"
 include "native/scan.pxi"
+include "native/dump.pxi"
 include "native/snapshot.pxi"
 include "native/feed.pxi"

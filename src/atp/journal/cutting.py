@@ -44,6 +44,15 @@ def take_out(places: Places, path: Path, why: str) -> Path:
     return moved
 
 
+def copy_whole(places: Places, path: Path, why: str) -> Path:
+    """Copies a whole file that is about to be written anew. Returns the copy."""
+    data = path.read_bytes()
+    copy = _free_name(places.cut, path.name, data)
+    write_durably(copy, data)
+    note(places, f"{copy.name}: {path.relative_to(places.path)}, whole: {why}")
+    return copy
+
+
 def note(places: Places, line: str) -> None:
     """Adds a line to the README."""
     readme = places.cut / README

@@ -51,7 +51,7 @@ class Directory:
         self.places = Places(path.absolute())
         new = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
-        self._lock = _take(self.places)
+        self._lock = take_lock(self.places)
         try:
             self.tell_owner(owner_text)
             self.store = _read_or_make_store(self.places, now_ns)
@@ -78,8 +78,11 @@ class Directory:
             self._lock = -1
 
 
-def _take(places: Places) -> int:
-    """Locks the directory; the lock holds as long as the file returned is open."""
+def take_lock(places: Places) -> int:
+    """Locks a directory; the lock holds as long as the file returned is open.
+
+    Raises DirectoryBusy, OSError.
+    """
     lock = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,6 +5,7 @@ Owns the words; each message is one line that says what is wrong and where. Rais
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -41,10 +42,23 @@ class JournalDamaged(Exception):
     ) -> None:
         super().__init__(f"{what}; to see what can be done: atp journal repair {directory}")
         self.directory = directory
+        self.what = what
         self.path = path
         self.offset = offset
         self.first_lost = first_lost
         self.last_lost = last_lost
+
+    def beside(self, damaged: Sequence[str]) -> JournalDamaged:
+        """The same, and what is wrong with snapshots that would have helped."""
+        what = "; ".join([self.what, *damaged])
+        return JournalDamaged(
+            self.directory,
+            what,
+            path=self.path,
+            offset=self.offset,
+            first_lost=self.first_lost,
+            last_lost=self.last_lost,
+        )
 
 
 class DirectoryBusy(Exception):

@@ -29,7 +29,7 @@ from atp.journal.scan import (
     scan_segment,
 )
 from atp.journal.segments import HEADER_BYTES, Segment, list_segments, read_synced
-from atp.journal.snapshots import SnapshotFound, load_newest, remove_parts
+from atp.journal.snapshots import load_newest, remove_parts
 
 
 class Found(NamedTuple):
@@ -61,10 +61,9 @@ def recover(
     engine, snapshot = load_newest(places.snapshots, store_id, make_engine)
     try:
         found = Follower(places, store_id, engine).follow()
-    except JournalDamaged as damage:
-        for name, reason in told_of(snapshot):
-            damage.add_note(f"{name} is damaged, too: {reason}")
-        raise
+    except JournalDamaged as stopped:
+        told = [f"{file.path} is damaged, too, {reason}" for file, reason in snapshot.damaged]
+        raise stopped.beside(told) from None
     sequence = engine.status().sequence
     digest = _native.state_digest(engine)
     expired = engine.sweep(now_ns=now_ns)
@@ -73,7 +72,7 @@ def recover(
     remove_parts(places.snapshots)
     report = RecoveryReport(
         snapshot=snapshot.info.name if snapshot.info else "",
-        damaged_snapshots=tuple(f"{name}: {reason}" for name, reason in told_of(snapshot)),
+        damaged_snapshots=tuple(f"{file.path.name}: {why}" for file, why in snapshot.damaged),
         replayed_record_count=found.records,
         expired_count=expired,
         torn_bytes=found.torn_bytes,
@@ -84,11 +83,6 @@ def recover(
         sequence=sequence,
     )
     return Recovered(engine, report, snapshot.info)
-
-
-def told_of(snapshot: SnapshotFound) -> list[tuple[str, str]]:
-    """The damaged snapshots by name, with what is wrong with each."""
-    return [(file.path.name, reason) for file, reason in snapshot.damaged]
 
 
 def needed(segments: list[Segment], sequence: int) -> list[Segment]:

@@ -73,7 +73,7 @@ def load_newest(
     for snapshot in reversed(list_snapshots(folder)):
         engine = make_engine()
         try:
-            return engine, SnapshotFound(_load(engine, snapshot, store_id), tuple(damaged))
+            return engine, SnapshotFound(load_file(engine, snapshot, store_id), tuple(damaged))
         except SnapshotDamaged as error:
             damaged.append((snapshot, str(error)))
         except OSError as error:
@@ -81,7 +81,11 @@ def load_newest(
     return make_engine(), SnapshotFound(None, tuple(damaged))
 
 
-def _load(engine: Engine, snapshot: SnapshotFile, store_id: bytes) -> SnapshotInfo:
+def load_file(engine: Engine, snapshot: SnapshotFile, store_id: bytes) -> SnapshotInfo:
+    """Loads one into a fresh engine, which is of no use any more when that fails.
+
+    Raises SnapshotDamaged, FutureVersion, MemoryError, OSError.
+    """
     data = snapshot.path.read_bytes()
     told = _native.load_snapshot(engine, data, store_id=store_id, path=snapshot.path)
     if told.sequence != snapshot.sequence:
