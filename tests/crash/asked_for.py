@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 from atp.v1.event_pb2 import Event
+from crash.asks import Ask
 from crash.judge import INVENTED, Finding, same_cap, units
 from crash.ledger import Ledger, Said
 
@@ -35,8 +36,10 @@ class Asked:
 
     def take_in(self) -> None:
         """Takes in what was said since the last time."""
-        for said in self.ledger.said[self.read :]:
-            self.calls.setdefault((said.ask.method, name_of(said.ask.request)), []).append(said)
+        for one in self.ledger.said[self.read :]:
+            for said in single_calls(one):
+                key = (said.ask.method, name_of(said.ask.request))
+                self.calls.setdefault(key, []).append(said)
         self.read = len(self.ledger.said)
 
     def check(self, sequence: int, event: Event) -> list[Finding]:
@@ -64,6 +67,16 @@ class Asked:
         if all(refusals):
             return [Finding(INVENTED, f"{told} was refused unjudged: {refusals[0]}")]
         return []
+
+
+def single_calls(said: Said) -> list[Said]:
+    """A call as those of which each asks for one change at most."""
+    if said.ask.method != "BatchSetStock":
+        return [said]
+    return [
+        Said(Ask("SetStock", entry), said.floor, said.life, refused=said.refused)
+        for entry in said.ask.request.requests
+    ]
 
 
 def name_of(request: Any) -> str:
