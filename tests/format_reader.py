@@ -174,7 +174,7 @@ def read_journal(directory: Path) -> Journal:
         offset = found[-1].end if here else HEADER.size
         expected = found[-1].sequence + 1 if here else first
         if path != paths[-1]:
-            need(offset == len(data), path, f"no sound record at {offset}")
+            need(not any(data[offset:]), path, f"no sound record at {offset}")
         elif any(data[offset:]) or mark >= expected:
             return how_it_ends(Journal(found, "", path, offset), data, expected, mark)
     return Journal(found)

@@ -23,6 +23,8 @@ from atp.journal.segments import (
 from conftest import native_engine
 from journal_files import STORE_ID, make_folder, read_mark, writer_of
 
+HOUR_NS = 3_600 * 10**9
+DAY_NS = 24 * HOUR_NS
 OWNER = "process 4711 on host shop since 2026-11-22"
 
 
@@ -146,14 +148,15 @@ def test_the_mark_is_a_floor(tmp_path: Path) -> None:
 def test_which_segments_may_go(tmp_path: Path) -> None:
     """Those whose every change a kept snapshot has, and that are old enough; never the last."""
     folder = make_folder(tmp_path) / "journal"
-    for first, now_ns in ((1, 100), (11, 200), (21, 300)):
+    for number, first in enumerate((1, 11, 21), 1):
+        now_ns = number * DAY_NS
         writer_of(native_engine(record_events=True), tmp_path, next_sequence=first, now_ns=now_ns)
     segments = list_segments(folder)
     times = [read_header(segment.path).create_time_ns for segment in segments]
 
     def firsts(kept_sequence: int, keep_ns: int = 0) -> list[int]:
         found = unneeded(
-            segments, kept_sequence=kept_sequence, now_ns=times[1] + 50, keep_ns=keep_ns
+            segments, kept_sequence=kept_sequence, now_ns=times[1] + HOUR_NS, keep_ns=keep_ns
         )
         return [segment.first_sequence for segment in found]
 
@@ -165,7 +168,7 @@ def test_which_segments_may_go(tmp_path: Path) -> None:
         [1, 11],
         [1, 11],
     ]
-    assert firsts(10**9, keep_ns=50) == [1]
-    assert firsts(10**9, keep_ns=51) == []
+    assert firsts(10**9, keep_ns=HOUR_NS) == [1]
+    assert firsts(10**9, keep_ns=HOUR_NS + 1) == []
     remove_segments(folder, segments[:2])
     assert list_segments(folder) == [Segment(segments[2].path, 21)]

@@ -192,7 +192,7 @@ def test_one_sync_serves_many(
 
 def test_a_segment_ends_at_every_boundary(folder: Path, tmp_path: Path) -> None:
     """Whatever the size of a segment, no record is cut, lost or written twice."""
-    for size in range(128, 420, 3):
+    for size in range(128, 400, 11):
         engine = native_engine(record_events=True)
         engine.set_stock("apple", 100, now_ns=NOW_NS)
         place = make_folder(tmp_path / str(size))
@@ -236,6 +236,27 @@ def test_a_newer_snapshot_leaves_a_gap(engine: Any, folder: Path) -> None:
     assert names == [f"{1:020}.segment", f"{7:020}.segment"]
     assert (folder / "journal" / names[0]).stat().st_size < 300
     assert writer.durable == read_mark(folder) == 6
+
+
+def test_damage_that_does_not_matter_is_left_as_it_is(engine: Any, folder: Path) -> None:
+    """A start passed over it because a snapshot has the change: a segment of its own begins."""
+    writer = writer_from_start(engine, folder)
+    for number in range(9):
+        reserve(engine, f"r{number}")
+    writer.stop()
+    del writer
+    path = folder / "journal" / f"{1:020}.segment"
+    third = read_segment(path)[2]
+    data = bytearray(path.read_bytes())
+    data[third.offset + 30] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"has no zeros after its last record, at {third.offset}"):
+        writer_of(native_engine(record_events=True), folder, next_sequence=3)
+    writer = writer_of(engine, folder)
+    sequence = reserve(engine, "more")
+    assert writer.wait(sequence, LONG_NS)
+    assert path.read_bytes() == data
+    assert [one.sequence for one in read_segment(path.with_name(f"{11:020}.segment"))] == [11]
 
 
 def test_what_was_not_recovered_is_not_written_over(engine: Any, folder: Path) -> None:

@@ -80,7 +80,6 @@ cdef extern from "atp/engine/tail.h" namespace "atp" nogil:
     struct Taken:
         char* bytes
         size_t size
-        int64_t last_sequence
 
     bint may_append(const Tail& tail) noexcept
     void wait_to_append(Tail& tail) noexcept

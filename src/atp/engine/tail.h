@@ -43,7 +43,7 @@ inline bool may_append(const Tail& tail) { return load(&tail.crowded) == 0; }
 
 // The same for an expiry, which can't be refused: waits until the events were taken. When nobody
 // takes any, there is nobody to remember what is promised here, and the process ends.
-inline void wait_to_append(Tail& tail) {
+inline void wait_to_append(Tail& tail, int seconds_most = kStuckSeconds) {
   const timespec pause{0, 1000000};
   int pauses = 0;
   std::int64_t drained = load(&tail.drained);
@@ -51,7 +51,7 @@ inline void wait_to_append(Tail& tail) {
     nanosleep(&pause, nullptr);
     if (load(&tail.drained) != drained) pauses = 0;
     drained = load(&tail.drained);
-    check(++pauses < kStuckSeconds * 1000, "somebody takes the events that wait");
+    check(++pauses < seconds_most * 1000, "somebody takes the events that wait");
   }
 }
 
@@ -109,7 +109,6 @@ inline std::int64_t append(Engine& engine, EventField kind, const EventFacts& fa
 struct Taken {
   char* bytes;
   std::size_t size;
-  std::int64_t last_sequence;
 };
 
 // Takes all that waits; from now on the other stretch fills. Nothing taken: no bytes. What was
@@ -117,7 +116,7 @@ struct Taken {
 inline Taken take_tail(Engine& engine) {
   Tail& tail = engine.tail;
   tail.lock.take();
-  Taken all{nullptr, tail.used, engine.shared.sequence};
+  Taken all{nullptr, tail.used};
   if (all.size) {
     ATP_CHECK(tail.other != nullptr);
     all.bytes = tail.bytes;
@@ -169,11 +168,24 @@ inline bool is_behind(Engine& engine) {
   return behind;
 }
 
-inline void set_most_waiting(Engine& engine, std::size_t most) {
+// A writer takes the events from now on, and so many bytes may wait.
+inline void attach(Engine& engine, std::size_t most) {
   engine.tail.lock.take();
+  engine.tail.has_writer = true;
   engine.tail.most = most;
   settle_alarm(engine.tail);
   engine.tail.lock.give();
+}
+
+// The writer goes; what it took and has not written is lost.
+inline void detach(Engine& engine, const Taken& all, std::size_t written) {
+  if (all.bytes != nullptr) {
+    count_written(engine, all.size - written);
+    return_taken(engine, all);
+  }
+  attach(engine, SIZE_MAX);
+  set_space(engine, 0);
+  engine.tail.has_writer = false;
 }
 
 }  // namespace atp

@@ -57,6 +57,8 @@ class Directory:
             self.store = _read_or_make_store(self.places, now_ns)
             for folder in (self.places.journal, self.places.snapshots, self.places.cut):
                 folder.mkdir(exist_ok=True)
+                # Whoever had it before may have ended before the names in it were durable.
+                sync_folder(folder)
             sync_folder(self.places.path)
             if new:
                 sync_folder(self.places.path.parent)

@@ -17,7 +17,7 @@ from atp.journal._native import Writer
 from atp.journal.directory import Directory
 from atp.journal.recovery import Recovered, recover
 from atp.journal.report import JournalStatus, RecoveryReport, SnapshotInfo
-from atp.journal.segments import HEADER_BYTES, list_segments
+from atp.journal.segments import HEADER_BYTES, Segment, list_segments
 from atp.journal.snapshots import Keeping, Snapshots
 
 _REASONS = (
@@ -132,7 +132,7 @@ class Journal:
         told = self.writer.statistics()
         places = self.directory.places
         segments = list_segments(places.journal)
-        sealed = sum(segment.path.stat().st_size - HEADER_BYTES for segment in segments[:-1])
+        sealed = sum(map(_bytes_of_records, segments[:-1]))
         disk = os.statvfs(places.path)
         return JournalStatus(
             directory=str(places.path),
@@ -180,6 +180,15 @@ class Journal:
             thread.join()
         self.snapshots.close(now_ns, last=snapshot)
         self.directory.close()
+        self.writer.run()  # ends at once, and raises what was in the way
+
+
+def _bytes_of_records(segment: Segment) -> int:
+    """Of a sealed segment; 0 when it was removed meanwhile."""
+    try:
+        return segment.path.stat().st_size - HEADER_BYTES
+    except FileNotFoundError:
+        return 0
 
 
 def open_journal(

@@ -36,12 +36,8 @@ class Segments {
     if (mark_fd_ < 0) return failed(&fault, "open", mark_path_);
     if (fsync(folder_fd_)) return failed(&fault, "sync", folder_);
     Done done = Done::kYes;
-    std::int64_t next = 0;
-    if (first_sequence > 0) done = go_on(first_sequence, &next);
-    if (done == Done::kYes && next > next_sequence) {
-      return wrong("has records after sequence " + std::to_string(next_sequence - 1));
-    }
-    if (done == Done::kYes && next < next_sequence) done = rotate(next_sequence, now);
+    if (first_sequence > 0) done = go_on(first_sequence, next_sequence);
+    if (done == Done::kYes && fd_ < 0) done = rotate(next_sequence, now);
     return done == Done::kYes ? mark_synced(next_sequence - 1) : done;
   }
 
@@ -72,15 +68,24 @@ class Segments {
   // Seals the segment in use, whose records are durable then, and goes on in the spare one, or in
   // one made at once. kFull: none could be made, and nothing changed.
   Done rotate(std::int64_t first_sequence, std::int64_t now) {
-    const Done done = spare.make(&fault);
+    Done done = spare.make(&fault);
     if (done != Done::kYes) return done;
-    if (fd_ >= 0) {
-      if (ftruncate(fd_, static_cast<off_t>(used_))) return failed(&fault, "cut the end of", path_);
-      if (fsync(fd_)) return failed(&fault, "sync", path_);
-      close(fd_);
-      fd_ = -1;
+    int next_fd = -1;
+    std::string next_path;
+    spare.take(&next_fd, &next_path);
+    done = begin(next_fd, next_path, first_sequence, now);
+    if (done == Done::kYes) done = seal();
+    if (done != Done::kYes) {
+      close(next_fd);
+      unlink(next_path.c_str());
+      return done;
     }
-    return use_spare(first_sequence, now);
+    fd_ = next_fd;
+    path_ = folder_ + "/" + segment_name(first_sequence);
+    used_ = sizeof(SegmentHeader);
+    size_ = segment_bytes_;
+    if (rename(next_path.c_str(), path_.c_str())) return failed(&fault, "rename", next_path);
+    return fsync(folder_fd_) ? failed(&fault, "sync", folder_) : Done::kYes;
   }
 
   // Bytes that are free for us on the disk.
@@ -97,26 +102,28 @@ class Segments {
   }
 
   // A segment gets its name when its header is durable, so that what has a name has a header.
-  Done use_spare(std::int64_t first_sequence, std::int64_t now) {
-    spare.take(&fd_, &path_);
+  Done begin(int fd, const std::string& path, std::int64_t first_sequence, std::int64_t now) {
     const SegmentHeader header = segment_header(store_id_, first_sequence, now);
     const char* bytes = reinterpret_cast<const char*>(&header);
-    if (write_at(fd_, bytes, sizeof header, 0, path_, &fault) != Done::kYes) {
-      return failed(&fault, "write", path_);
-    }
+    const Done done = write_at(fd, bytes, sizeof header, 0, path, &fault);
+    if (done == Done::kYes && fsync(fd)) return failed(&fault, "sync", path);
+    return done;
+  }
+
+  // Ends the segment in use, if there is one, with its last record, and makes it durable.
+  Done seal() {
+    if (fd_ < 0) return Done::kYes;
+    if (ftruncate(fd_, static_cast<off_t>(used_))) return failed(&fault, "cut the end of", path_);
     if (fsync(fd_)) return failed(&fault, "sync", path_);
-    const std::string name = folder_ + "/" + segment_name(first_sequence);
-    if (rename(path_.c_str(), name.c_str())) return failed(&fault, "rename", path_);
-    path_ = name;
-    if (fsync(folder_fd_)) return failed(&fault, "sync", folder_);
-    used_ = sizeof header;
-    size_ = segment_bytes_;
+    close(fd_);
+    fd_ = -1;
     return Done::kYes;
   }
 
   // Opens the last segment at the end of its records. What follows them must be zeros: cutting is
-  // for recovery, which keeps a copy.
-  Done go_on(std::int64_t first_sequence, std::int64_t* next) {
+  // for recovery, which keeps a copy. What is damaged in it may be known otherwise: then it is left
+  // as it is, and another segment is begun.
+  Done go_on(std::int64_t first_sequence, std::int64_t next_sequence) {
     path_ = folder_ + "/" + segment_name(first_sequence);
     fd_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
     struct stat about;
@@ -125,32 +132,46 @@ class Segments {
     if (size_ < sizeof(SegmentHeader)) return wrong("is too short for a segment");
     void* mapped = mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd_, 0);
     if (mapped == MAP_FAILED) return failed(&fault, "read", path_);
-    const char* bytes = static_cast<const char*>(mapped);
-    const bool sound = is_sound_header(bytes, store_id_, first_sequence);
-    const bool clean = find_end(bytes, first_sequence, next);
-    const bool written = write_anew(bytes) == Done::kYes;
+    const Done done = go_on_in(static_cast<const char*>(mapped), first_sequence, next_sequence);
     munmap(mapped, size_);
-    if (!written) return Done::kFailed;
-    if (!sound) return wrong("has a header that is damaged, or of another store");
-    if (!clean) return wrong("has no zeros after its last record, at " + std::to_string(used_));
-    if (size_ < segment_bytes_ &&
-        posix_fallocate(fd_, 0, static_cast<off_t>(segment_bytes_)) == 0) {
-      size_ = segment_bytes_;
+    if (done != Done::kYes || fd_ < 0 || size_ >= segment_bytes_) return done;
+    if (posix_fallocate(fd_, 0, static_cast<off_t>(segment_bytes_)) == 0) size_ = segment_bytes_;
+    return Done::kYes;
+  }
+
+  Done go_on_in(const char* bytes, std::int64_t first_sequence, std::int64_t next_sequence) {
+    if (!is_sound_header(bytes, store_id_, first_sequence)) {
+      return wrong("has a header that is damaged, or of another store");
     }
-    return fsync(fd_) ? failed(&fault, "sync", path_) : Done::kYes;
+    std::int64_t next = 0;
+    std::size_t unsure = 0;
+    const bool clean = find_end(bytes, first_sequence, &next, &unsure);
+    if (next > next_sequence) {
+      return wrong("has records after sequence " + std::to_string(next_sequence - 1));
+    }
+    if (!clean && next == next_sequence) {
+      return wrong("has no zeros after its last record, at " + std::to_string(used_));
+    }
+    const Done done = write_anew(bytes, unsure, clean ? used_ : size_);
+    if (done != Done::kYes || next == next_sequence) return done;
+    // The changes between the last record and the next one are known otherwise.
+    if (clean) return seal();
+    close(fd_);
+    fd_ = -1;
+    return Done::kYes;
   }
 
   // Records that no sync is known to have covered are written once more. The sync of them may have
   // failed in another process; the system calls their pages clean since, and a sync would pass them
   // over, although the disk does not have them.
-  Done write_anew(const char* bytes) {
+  Done write_anew(const char* bytes, std::size_t at, std::size_t end) {
     std::string copy;
-    for (std::size_t at = unsure_; at < used_; at += copy.size()) {
-      copy.assign(bytes + at, std::min(used_ - at, std::size_t{1} << 20));
+    for (; at < end; at += copy.size()) {
+      copy.assign(bytes + at, std::min(end - at, std::size_t{1} << 20));
       const Done done = write_at(fd_, copy.data(), copy.size(), at, path_, &fault);
       if (done != Done::kYes) return failed(&fault, "write anew", path_);
     }
-    return Done::kYes;
+    return fsync(fd_) ? failed(&fault, "sync", path_) : Done::kYes;
   }
 
   // The last change that the mark knows to have been durable; 0 when it tells nothing.
@@ -163,20 +184,22 @@ class Segments {
 
   // Where the records end, from where on it is not known that they were synced, and whether only
   // zeros follow.
-  bool find_end(const char* bytes, std::int64_t first_sequence, std::int64_t* next) {
+  bool find_end(const char* bytes, std::int64_t first_sequence, std::int64_t* next,
+                std::size_t* unsure) {
     const std::int64_t known = marked();
     *next = first_sequence;
-    used_ = unsure_ = sizeof(SegmentHeader);
+    used_ = *unsure = sizeof(SegmentHeader);
     RecordHead head;
     while (std::size_t whole = sound_record(bytes + used_, size_ - used_, &head)) {
       if (head.sequence != *next) break;
       used_ += whole;
-      if (*next <= known) unsure_ = used_;
+      if (*next <= known) *unsure = used_;
       ++*next;
     }
-    std::size_t zeros = used_;
-    while (zeros < size_ && bytes[zeros] == 0) ++zeros;
-    return zeros == size_;
+    // Compared with itself, one byte further: all are as the first.
+    const std::size_t left = size_ - used_;
+    return left == 0 || (bytes[used_] == 0 &&
+                         std::memcmp(bytes + used_, bytes + used_ + 1, left - 1) == 0);
   }
 
   const std::string folder_;
@@ -187,8 +210,7 @@ class Segments {
   int mark_fd_ = -1;
   int fd_ = -1;
   std::string path_;
-  std::size_t used_ = 0;    // bytes of the segment in use, header included
-  std::size_t unsure_ = 0;  // from here on records may not have been synced when it was opened
+  std::size_t used_ = 0;  // bytes of the segment in use, header included
   std::size_t size_ = 0;  // bytes that are preallocated
 };
 

@@ -55,7 +55,8 @@ class Writer {
         started_(monotonic()), bell_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
   ~Writer() {
     if (bell_ >= 0) close(bell_);
-    if (opened_) engine_.tail.has_writer = false;
+    if (!opened_) return;
+    detach(engine_, taken_, at_);
   }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -76,8 +77,8 @@ class Writer {
     store(&durable_, next_sequence - 1);
     store(&written_, next_sequence - 1);
     store(&segment_used_, static_cast<std::int64_t>(segments_.used()));
-    set_most_waiting(engine_, options_.backlog_bytes_most);
-    engine_.tail.has_writer = opened_ = true;
+    attach(engine_, options_.backlog_bytes_most);
+    opened_ = true;
     return true;
   }
 
