@@ -10,6 +10,7 @@ need_program() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 need_program c++ g++
 need_program make make
 need_program setarch util-linux
+need_program redis-check-rdb redis-tools # a peer in the benchmarks, see bench/redis_shop.py
 headers=(tsl/robin_map.h:robin-map-dev xxhash.h:libxxhash-dev
   protozero/pbf_writer.hpp:libprotozero-dev)
 for pair in "${headers[@]}"; do
