@@ -7,13 +7,16 @@ from libcpp.vector cimport vector
 
 from atp.engine.caps cimport entries_of, move_window, window_of
 from atp.engine.layout cimport (
-    COUNTER_SUBJECT_AT, Counter, Engine, Line, PLACE_BITS, Record, Rule, Shard, Sku, address_of,
-    address_size, at, customer_of, kind_of, lines_of, name_of, room_for_walk, sku_at,
+    COUNTER_SUBJECT_AT, Counter, Engine, GRANULE, Line, PLACE_BITS, Record, Rule, Shard, Sku,
+    address_of, address_size, at, customer_of, kind_of, lines_of, name_of, room_for_walk, sku_at,
 )
 from atp.engine.limits cimport SHARDS
-from atp.engine.native cimport Key, hash128
+from atp.engine.native cimport Key, hash128, prefetch_to_write
 from atp.engine.records cimport is_over
 from atp.engine.words cimport STATE_HELD
+
+cdef enum:
+    AHEAD = 12  # blocks sent for before they are read
 
 
 cdef inline void add_number(string& text, int64_t number) noexcept nogil:
@@ -94,33 +97,65 @@ cdef inline const Rule* rule_of(Engine* engine, uint32_t uid) noexcept nogil:
     return NULL
 
 
-cdef inline void digest_shard(
+cdef inline void fetch_block(Shard* shard, const vector[uint32_t]& places, size_t i) noexcept nogil:
+    # Places come in no order: each block is sent for some turns before it is read.
+    cdef const char* block
+    if i < places.size():
+        block = shard.base + <size_t>places[i] * GRANULE
+        prefetch_to_write(block)
+        prefetch_to_write(block + 64)
+
+
+cdef inline void fetch_sku_of(
+    Engine* engine, Shard* shard, const vector[uint32_t]& places, size_t i
+) noexcept nogil:
+    # That of a record's first line. The record has been sent for before.
+    cdef Record* record
+    if i < places.size():
+        record = <Record*>(shard.base + <size_t>places[i] * GRANULE)
+        if record.line_count:
+            prefetch_to_write(sku_at(engine, lines_of(record).sku))
+            prefetch_to_write(<char*>sku_at(engine, lines_of(record).sku) + 64)
+
+
+cdef inline void digest_counters(
     Engine* engine, Shard* shard, int64_t now, Key* sum, vector[uint32_t]& places, string& text
 ) noexcept nogil:
-    cdef uint32_t base = shard.number << PLACE_BITS
-    cdef Record* record
     cdef Counter* counter
     cdef const Rule* rule
     cdef size_t i
-    shard.skus.places(places)
-    for i in range(places.size()):
-        digest_sku(text, sku_at(engine, places[i] | base))
-        add_up_text(sum, text)
-    shard.records.places(places)
-    for i in range(places.size()):
-        record = <Record*>at(engine, places[i] | base)
-        if kind_of(record) == STATE_HELD or not is_over(engine, record, now):
-            digest_record(engine, text, record)
-            add_up_text(sum, text)
     shard.counters.places(places)
     for i in range(places.size()):
-        counter = <Counter*>at(engine, places[i] | base)
+        fetch_block(shard, places, i + AHEAD)
+        counter = <Counter*>at(engine, places[i] | (shard.number << PLACE_BITS))
         rule = rule_of(engine, counter.cap_uid)
         if rule != NULL:
             move_window(engine, counter, rule.step, rule.window, now)
             if counter.units:
                 digest_counter(engine, text, counter, rule)
                 add_up_text(sum, text)
+
+
+cdef inline void digest_shard(
+    Engine* engine, Shard* shard, int64_t now, Key* sum, vector[uint32_t]& places, string& text
+) noexcept nogil:
+    cdef uint32_t base = shard.number << PLACE_BITS
+    cdef Record* record
+    cdef size_t i
+    shard.skus.places(places)
+    for i in range(places.size()):
+        fetch_block(shard, places, i + AHEAD)
+        digest_sku(text, sku_at(engine, places[i] | base))
+        add_up_text(sum, text)
+    shard.records.places(places)
+    for i in range(places.size()):
+        fetch_block(shard, places, i + 2 * AHEAD)
+        fetch_sku_of(engine, shard, places, i + AHEAD)
+        record = <Record*>at(engine, places[i] | base)
+        if kind_of(record) == STATE_HELD or not is_over(engine, record, now):
+            digest_record(engine, text, record)
+            add_up_text(sum, text)
+    digest_counters(engine, shard, now, sum, places, text)
 
 
 # What a walk over everything needs, taken before it begins: a walk that breaks off half way would

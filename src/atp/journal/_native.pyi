@@ -190,10 +190,11 @@ def write_snapshot(engine: Engine, fd: int, *, store_id: bytes, now_ns: int) -> 
     """
 
 def load_snapshot(
-    engine: Engine, data: ReadableBuffer, *, store_id: bytes, path: Path
+    engine: Engine, source: ReadableBuffer | int, *, store_id: bytes, path: Path
 ) -> SnapshotLoaded:
-    """Load a snapshot, the content of the file `path`, into a fresh engine; without the GIL, with
-    all cores.
+    """Load a snapshot into a fresh engine; without the GIL, with all cores.
+
+    `source` is its bytes, or a file open for reading; `path` is only told.
 
     Raises SnapshotDamaged, FutureVersion, MemoryError, and then the engine is of no use any more;
     ValueError for an engine that is not fresh.

@@ -26,6 +26,9 @@ cdef extern from "atp/journal/snapshot.h" namespace "atp" nogil:
         int64_t create_time
         int64_t caps_generation
 
+    struct ChunkHead:
+        uint32_t kind
+
     struct CapEntry:
         uint32_t uid
         uint32_t since_generation

@@ -18,7 +18,9 @@ cdef struct Digesting:
     bint shorts[SHARDS]  # of memory
 
 
-cdef inline void digest_one(void* context, size_t number) noexcept nogil:
+cdef inline void digest_one(
+    void* context, size_t number, unsigned int thread
+) noexcept nogil:
     cdef Digesting* digesting = <Digesting*>context
     cdef Engine* engine = digesting.engine
     cdef Shard* shard = engine.shard(<unsigned int>number)

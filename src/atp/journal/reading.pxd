@@ -59,7 +59,7 @@ cdef extern from "atp/journal/reading.h" namespace "atp" nogil:
         cbool any() noexcept
 
     struct Chunk:
-        const char* payload
+        uint64_t offset
         uint32_t kind
         uint32_t size
         uint32_t shard
@@ -76,19 +76,23 @@ cdef extern from "atp/journal/reading.h" namespace "atp" nogil:
         cbool read_cap "read"(CapEntry* into) noexcept
         const char* take(size_t size) noexcept
 
+    cppclass SnapshotBytes:
+        void open(const char* data, uint64_t size) noexcept
+        void open_file(int fd, uint64_t size) noexcept
+
     cppclass SnapshotParts:
-        const char* data
+        SnapshotBytes bytes
         SnapshotHead head
         SnapshotTotals totals
         vector[Chunk] chunks
         cbool is_future
         Damage damage
-        uint64_t offset_of(const char* at) noexcept
+        cbool open() except +
+        cbool open_chunk(const Chunk& chunk, unsigned int thread, Cursor* cursor) noexcept
 
-    cbool open_parts(SnapshotParts& parts, const char* data, size_t size) except +
-    void verify_all(SnapshotParts& parts, unsigned int threads) noexcept
     void run_on_all(unsigned int threads, size_t count,
-                    void (*work)(void*, size_t) noexcept nogil, void* context) noexcept
+                    void (*work)(void*, size_t, unsigned int) noexcept nogil,
+                    void* context) noexcept
     unsigned int threads_for(int64_t bytes) noexcept
     unsigned int threads_for_state(Engine& engine) noexcept
 
@@ -116,6 +120,8 @@ cdef extern from "atp/journal/reading.h" namespace "atp" nogil:
         vector[Link] (*links)[64]
         vector[Ended]* ended
         SnapshotTotals* found
+        void send_for_record(Cursor* ahead) noexcept
+        void send_for_link(const vector[Link]& all, size_t i) noexcept
         cbool add_link(unsigned int record_shard, const Link& link) noexcept
         void sort_ended(unsigned int shard) noexcept
         const Rule* rule_of_uid(uint32_t uid) noexcept

@@ -16,12 +16,17 @@ from atp.engine.native cimport Key, hash64, store
 from atp.engine.records cimport Caller, file_record, forget_first, is_receipt, make_record
 from atp.engine.stock cimport find_sku, make_sku
 from atp.engine.words cimport RECEIPT_ADJUST, RECEIPT_COMMIT, STATE_HELD
-from atp.journal.copier cimport CHUNK_COUNTERS, CHUNK_RECORDS, CHUNK_SKUS
+from atp.journal.copier cimport CHUNK_COUNTERS, CHUNK_RECORDS, CHUNK_SKUS, ChunkHead
 from atp.journal.reading cimport (
     Chunk, Cursor, Ended, LineEntry, Link, RecordEntry, Restoring, SkuEntry, push,
     read_key_bytes, record_address_size, run_on_all,
 )
 from atp.journal.restoring_counters cimport restore_counter
+
+cdef enum:
+    ENTRY_BYTES_LEAST = 19  # of a counter; room is made for no more than there can be
+    RECORDS_AHEAD = 8
+    LINKS_AHEAD = 12
 
 
 cdef inline const char* restore_sku(
@@ -200,32 +205,42 @@ cdef inline const char* restore_record(
 
 
 cdef inline void restore_chunk(
-    Restoring* restoring, Shard* shard, const Chunk* chunk
+    Restoring* restoring, Shard* shard, const Chunk* chunk, unsigned int thread
 ) noexcept nogil:
-    cdef Cursor cursor
+    cdef Cursor cursor, ahead
     cdef const char* begin
     cdef const char* wrong = NULL
+    cdef uint64_t offset
     cdef uint32_t count = 0
-    cursor.at = chunk.payload
-    cursor.end = chunk.payload + chunk.size
+    cdef int i
+    if not restoring.parts.open_chunk(chunk[0], thread, &cursor):
+        return
+    offset = chunk.offset + sizeof(ChunkHead)
+    ahead = cursor
+    if chunk.kind == CHUNK_RECORDS:
+        for i in range(RECORDS_AHEAD):
+            restoring.send_for_record(&ahead)
     while cursor.at < cursor.end:
         begin = cursor.at
         if chunk.kind == CHUNK_SKUS:
             wrong = restore_sku(restoring, shard, &cursor)
         elif chunk.kind == CHUNK_RECORDS:
+            restoring.send_for_record(&ahead)
             wrong = restore_record(restoring, shard, &cursor)
         else:
             wrong = restore_counter(restoring, shard, &cursor)
         if wrong != NULL:
-            restoring.parts.damage.note(restoring.parts.offset_of(begin), wrong)
+            restoring.parts.damage.note(offset, wrong)
             return
+        offset += <uint64_t>(cursor.at - begin)
         count += 1
     if count != chunk.count:
-        restoring.parts.damage.note(
-            restoring.parts.offset_of(chunk.payload), b"a chunk has not as many entries as it says")
+        restoring.parts.damage.note(chunk.offset, b"a chunk has not as many entries as it says")
 
 
-cdef inline void restore_kind(Restoring* restoring, size_t number, uint32_t kind) noexcept nogil:
+cdef inline void restore_kind(
+    Restoring* restoring, size_t number, uint32_t kind, unsigned int thread
+) noexcept nogil:
     # All of a kind in one shard.
     cdef Shard* shard = restoring.engine.shard(<unsigned int>number)
     cdef const Chunk* chunk
@@ -234,7 +249,7 @@ cdef inline void restore_kind(Restoring* restoring, size_t number, uint32_t kind
     for i in range(restoring.parts.chunks.size()):
         chunk = &restoring.parts.chunks[i]
         if chunk.kind == kind and chunk.shard == number:
-            count += chunk.count
+            count += min(chunk.count, chunk.size // ENTRY_BYTES_LEAST)
     if kind == CHUNK_SKUS:
         shard.skus.make_room(count)
     elif kind == CHUNK_RECORDS:
@@ -244,18 +259,24 @@ cdef inline void restore_kind(Restoring* restoring, size_t number, uint32_t kind
     for i in range(restoring.parts.chunks.size()):
         chunk = &restoring.parts.chunks[i]
         if chunk.kind == kind and chunk.shard == number and not restoring.parts.damage.any():
-            restore_chunk(restoring, shard, chunk)
+            restore_chunk(restoring, shard, chunk, thread)
 
 
-cdef inline void restore_skus_of(void* restoring, size_t number) noexcept nogil:
-    restore_kind(<Restoring*>restoring, number, CHUNK_SKUS)
+cdef inline void restore_skus_of(
+    void* restoring, size_t number, unsigned int thread
+) noexcept nogil:
+    restore_kind(<Restoring*>restoring, number, CHUNK_SKUS, thread)
 
 
-cdef inline void restore_counters_of(void* restoring, size_t number) noexcept nogil:
-    restore_kind(<Restoring*>restoring, number, CHUNK_COUNTERS)
+cdef inline void restore_counters_of(
+    void* restoring, size_t number, unsigned int thread
+) noexcept nogil:
+    restore_kind(<Restoring*>restoring, number, CHUNK_COUNTERS, thread)
 
 
-cdef inline void restore_records_of(void* restoring, size_t number) noexcept nogil:
+cdef inline void restore_records_of(
+    void* restoring, size_t number, unsigned int thread
+) noexcept nogil:
     # Then files the ended ones, in the order in which they ended.
     cdef Restoring* all = <Restoring*>restoring
     cdef Engine* engine = all.engine
@@ -263,7 +284,7 @@ cdef inline void restore_records_of(void* restoring, size_t number) noexcept nog
     cdef Record* record
     cdef Ref ref
     cdef size_t i
-    restore_kind(all, number, CHUNK_RECORDS)
+    restore_kind(all, number, CHUNK_RECORDS, thread)
     all.sort_ended(<unsigned int>number)
     for i in range(all.ended[number].size()):
         ref = all.ended[number][i].record
@@ -281,7 +302,9 @@ cdef inline void restore_records_of(void* restoring, size_t number) noexcept nog
     shard.live_told = shard.live_holds
 
 
-cdef inline void link_lines_of(void* restoring, size_t number) noexcept nogil:
+cdef inline void link_lines_of(
+    void* restoring, size_t number, unsigned int thread
+) noexcept nogil:
     # The live lines of one shard's SKUs, wherever their records are.
     cdef Restoring* all = <Restoring*>restoring
     cdef Engine* engine = all.engine
@@ -293,13 +316,13 @@ cdef inline void link_lines_of(void* restoring, size_t number) noexcept nogil:
     cdef size_t k
     for i in range(SHARDS):
         for k in range(all.links[i][number].size()):
+            all.send_for_link(all.links[i][number], k + LINKS_AHEAD)
             link = &all.links[i][number][k]
             sku = sku_at(engine, link.sku)
             line = line_at(engine, link.line)
             sku.held += held_of(line)
             if sku.held > sku.on_hand:
-                all.parts.damage.note(
-                    all.parts.offset_of(all.parts.data), b"law 1: a SKU holds more than is on hand")
+                all.parts.damage.note(0, b"law 1: a SKU holds more than is on hand")
                 return
             if not make_room_for_line(engine, shard, sku, 1):
                 all.parts.damage.note(0, b"")
@@ -357,8 +380,7 @@ cdef inline bint restore_all(Restoring* restoring) noexcept nogil:
         run_on_all(restoring.threads, SHARDS, restore_counters_of, restoring)
     if not restoring.parts.damage.any() and not adds_up(restoring):
         restoring.parts.damage.note(
-            restoring.parts.offset_of(restoring.parts.chunks.back().payload),
-            b"what it holds does not add up to its totals")
+            restoring.parts.chunks.back().offset, b"what it holds does not add up to its totals")
     if restoring.parts.damage.any():
         return False
     finish(restoring)

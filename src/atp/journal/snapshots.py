@@ -86,12 +86,14 @@ def load_file(engine: Engine, snapshot: SnapshotFile, store_id: bytes) -> Snapsh
 
     Raises SnapshotDamaged, FutureVersion, MemoryError, OSError.
     """
-    data = snapshot.path.read_bytes()
-    told = _native.load_snapshot(engine, data, store_id=store_id, path=snapshot.path)
+    with snapshot.path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        told = _native.load_snapshot(engine, file.fileno(), store_id=store_id, path=snapshot.path)
     if told.sequence != snapshot.sequence:
         raise SnapshotDamaged(32, f"it is of change {told.sequence}, not of that of its name")
     return SnapshotInfo(
-        snapshot.path.name, told.sequence, told.create_time_ns, len(data), duration_ns=0,
+        snapshot.path.name, told.sequence, told.create_time_ns, size, duration_ns=0,
         longest_stall_ns=0,
     )  # fmt: skip
 

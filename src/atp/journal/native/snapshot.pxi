@@ -1,7 +1,7 @@
 # The whole state to a file and back. Included by _native.pyx.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.errno cimport EIO
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 from libcpp cimport bool as cbool
 
@@ -11,7 +11,7 @@ from atp.journal.copier cimport CHUNK_CAPS, CapEntry, Copying, SNAPSHOT_VERSION,
 from atp.journal.copying cimport copy_engine, make_cut
 from atp.journal.digesting cimport Digesting, digest_all
 from atp.journal.reading cimport (
-    Chunk, Cursor, Restoring, open_parts, threads_for, verify_all,
+    Chunk, Cursor, Restoring, threads_for,
 )
 from atp.journal.restoring cimport restore_all
 
@@ -77,54 +77,48 @@ cdef object damage_of(Restoring* restoring):
     return SnapshotDamaged(restoring.parts.damage.offset, reason.decode())
 
 
+cdef object read_cap(Cursor* cursor, uint64_t offset):
+    cdef CapEntry entry
+    cdef const char* definition = NULL
+    if cursor.read_cap(&entry):
+        definition = cursor.take(entry.definition_size)
+    if definition == NULL:
+        raise SnapshotDamaged(offset, "a cap is cut off")
+    try:
+        cap = cap_of(definition[:entry.definition_size])
+    except ValueError as error:
+        raise SnapshotDamaged(offset, f"a cap is none: {error}") from error
+    return (cap, entry.uid, entry.since_generation, entry.set_sequence, entry.update_time,
+            entry.refused, entry.shadow_refused)
+
+
 cdef list read_caps(Restoring* restoring):
     cdef const Chunk* chunk
-    cdef CapEntry entry
     cdef Cursor cursor
-    cdef const char* definition
-    cdef size_t i
     cdef int64_t count = 0
+    cdef size_t i
     rows = []
     for i in range(restoring.parts.chunks.size()):
         chunk = &restoring.parts.chunks[i]
-        if chunk.kind != CHUNK_CAPS:
-            continue
-        cursor.at = chunk.payload
-        cursor.end = chunk.payload + chunk.size
-        count += chunk.count
-        while cursor.at < cursor.end:
-            offset = restoring.parts.offset_of(cursor.at)
-            definition = NULL
-            if cursor.read_cap(&entry):
-                definition = cursor.take(entry.definition_size)
-            if definition == NULL:
-                raise SnapshotDamaged(offset, "a cap is cut off")
-            try:
-                cap = cap_of(definition[:entry.definition_size])
-            except ValueError as error:
-                raise SnapshotDamaged(offset, f"a cap is none: {error}") from error
-            rows.append((cap, entry.uid, entry.since_generation, entry.set_sequence,
-                         entry.update_time, entry.refused, entry.shadow_refused))
+        if chunk.kind == CHUNK_CAPS:
+            count += chunk.count
+            if not restoring.parts.open_chunk(chunk[0], 0, &cursor):
+                raise damage_of(restoring)
+            while cursor.at < cursor.end:
+                rows.append(read_cap(&cursor, chunk.offset))
     if not len(rows) == count == restoring.parts.totals.caps:
         raise SnapshotDamaged(0, "it has not as many caps as it says")
     return rows
 
 
-cdef object loaded(
-    Restoring* restoring, Engine engine, const char* data, size_t size, bytes store_id, path
-):
+cdef object loaded(Restoring* restoring, Engine engine, bytes store_id, path):
+    # Its bytes are there.
     cdef bint whole
-    restoring.engine = engine.engine
-    restoring.threads = threads_for(<int64_t>size)
     with nogil:
-        whole = open_parts(restoring.parts, data, size)
+        whole = restoring.parts.open()
     if restoring.parts.is_future:
         raise FutureVersion(path, restoring.parts.head.version, SNAPSHOT_VERSION)
     if not whole:
-        raise damage_of(restoring)
-    with nogil:
-        verify_all(restoring.parts, restoring.threads)
-    if restoring.parts.damage.any():
         raise damage_of(restoring)
     if memcmp(restoring.parts.head.store_id, <const char*>store_id, 16) != 0:
         raise SnapshotDamaged(16, "it is of another store")
@@ -147,21 +141,29 @@ cdef object loaded(
         totals.caps)
 
 
-def load_snapshot(Engine engine not None, data, *, bytes store_id not None, path):
+def load_snapshot(Engine engine not None, source, *, bytes store_id not None, path):
     cdef Restoring* restoring
     cdef Py_buffer view
+    cdef bint buffered = not isinstance(source, int)
     check_store_id(store_id)
     if load(&engine.engine.shared.sequence) or engine.engine.shared.skus:
         raise ValueError("a snapshot is loaded into a fresh engine only")
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    restoring = new Restoring()
+    restoring.engine = engine.engine
     try:
-        restoring = new Restoring()
-        try:
-            return loaded(restoring, engine, <const char*>view.buf, view.len, store_id, path)
-        finally:
-            del restoring
+        if buffered:
+            PyObject_GetBuffer(source, &view, PyBUF_SIMPLE)
+            size = view.len
+            restoring.parts.bytes.open(<const char*>view.buf, size)
+        else:
+            size = os.fstat(source).st_size
+            restoring.parts.bytes.open_file(source, size)
+        restoring.threads = threads_for(size)
+        return loaded(restoring, engine, store_id, path)
     finally:
-        PyBuffer_Release(&view)
+        del restoring
+        if buffered:
+            PyBuffer_Release(&view)
 
 
 def state_digest(Engine engine not None, now_ns=None):
