@@ -22,7 +22,7 @@ from atp.v1 import stock_service_pb2 as stock_pb
 from server_process import ServerProcess, serving, wait_until
 from server_stubs import Stubs, new_id, new_sku, reserve, stubs_to
 from stalled_disk import stalling
-from told import SECONDS, Told, error_of
+from told import SECONDS, Told, error_if_any, error_of
 
 JOURNAL_FAILED = 74
 
@@ -83,11 +83,7 @@ def test_a_failed_write_or_sync_ends_the_process_with_one_last_line(
 def refused(stubs: Stubs, sku: str) -> Told | None:
     """How a reserve is refused; None if it is judged."""
     request = pb.ReserveRequest(request_id=new_id(), lines=[pb.Line(sku=sku, quantity=1)])
-    try:
-        stubs.reservations.Reserve(request, timeout=SECONDS)
-    except grpc.RpcError:
-        return error_of(stubs.reservations.Reserve, request)
-    return None
+    return error_if_any(stubs.reservations.Reserve, request)
 
 
 def test_a_full_disk_refuses_new_holds_ends_old_ones_and_goes_on_by_itself(tmp_path: Path) -> None:
@@ -158,11 +154,7 @@ def test_a_disk_that_is_too_slow_refuses_before_memory_is_full(tmp_path: Path) -
 
         def refused_basket() -> Told | None:
             request = pb.ReserveRequest(request_id=new_id(), lines=basket)
-            try:
-                stubs.reservations.Reserve(request, timeout=SECONDS)
-            except grpc.RpcError:
-                return error_of(stubs.reservations.Reserve, request)
-            return None
+            return error_if_any(stubs.reservations.Reserve, request)
 
         told: list[Told] = []
         with disk.stalled():
