@@ -249,5 +249,8 @@ class Snapshots:
         segments = list_segments(self._places.journal)
         keep_ns = self._keeping.segments_ns
         going = unneeded(segments, kept_sequence=oldest, now_ns=now_ns, keep_ns=keep_ns)
+        if going:
+            # Whoever gave the snapshot its name may have been killed before that was durable.
+            sync_folder(self._places.snapshots)
         with contextlib.suppress(FileNotFoundError):
             remove_segments(self._places.journal, going)
