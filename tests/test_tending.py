@@ -26,6 +26,8 @@ class Tended:
 
     def __init__(self) -> None:
         self.times = 0
+        self.snapshots = self
+        self.error = ""
 
     def tend(self, now_ns: int) -> None:
         self.times += 1

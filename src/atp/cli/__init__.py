@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
         "atp.cli.journal", "Check, dump and repair what a server remembers, without it."
     ),
     "status": Entry("atp.cli.status", "Show counters, bounds and settings of a server."),
+    "snapshot": Entry("atp.cli.snapshot", "Have a server write a snapshot now."),
 }
 
 EPILOG = """\b

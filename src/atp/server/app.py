@@ -207,6 +207,8 @@ class App:
             logs.leave(0)
         again.cancel()
         closing.result()
+        if journal.snapshots.error:
+            _LOG.warning("stopped without a snapshot: %s", journal.snapshots.error)
 
     async def _sweep(self) -> None:
         """Clears what has expired, and keeps the clock, for ever."""

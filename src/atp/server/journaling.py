@@ -165,6 +165,7 @@ class Tending:
         self._executor = executor
         self._stop = asyncio.Event()
         self._complaint = ""
+        self._snapshot_error = ""
 
     async def run(self) -> None:
         """Tends until stop(); what is under way then is finished first."""
@@ -182,10 +183,8 @@ class Tending:
 
     def _tend(self) -> None:
         complaint = ""
-        for look_after in (
-            lambda: self._opened.clock_file.write(self._clock.mark()),
-            lambda: self._opened.journal.tend(self._clock.now_ns()),
-        ):
+        # Each whatever becomes of the other.
+        for look_after in (self._note_time, self._tend_journal):
             try:
                 look_after()
             except OSError as error:
@@ -193,3 +192,13 @@ class Tending:
         if complaint and complaint != self._complaint:
             _LOG.error("the data directory can't be looked after: %s", complaint)
         self._complaint = complaint
+        failed = self._opened.journal.snapshots.error
+        if failed and failed != self._snapshot_error:
+            _LOG.error("no snapshot could be written: %s", failed)
+        self._snapshot_error = failed
+
+    def _note_time(self) -> None:
+        self._opened.clock_file.write(self._clock.mark())
+
+    def _tend_journal(self) -> None:
+        self._opened.journal.tend(self._clock.now_ns())

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from atp import __version__
 from atp.clock import Clock
+from atp.journal import errors
 from atp.server import convert, journal_words
 from atp.server.durable import Durable
 from atp.server.edge import Send
 from atp.server.feed_servicer import FeedServicer
 from atp.server.outcome_counts import OutcomeCounts
+from atp.server.status import SnapshotFailed
 from atp.settings import Settings
 from atp.v1 import maintenance_service_pb2 as pb
 
@@ -60,6 +62,7 @@ class MaintenanceServicer:
         self._settings = settings
         self._executor = executor
         self._one_check = asyncio.Lock()
+        self._one_snapshot = asyncio.Lock()
 
     async def GetStatus(self, _request: pb.GetStatusRequest) -> pb.GetStatusResponse:
         """Reads the engine's counters, bounds and settings, and how the journal is."""
@@ -115,6 +118,15 @@ class MaintenanceServicer:
             reservation_count=report.reservations,
         )
         return await self._durable.once(report.sequence, response)
+
+    async def TakeSnapshot(self, _request: pb.TakeSnapshotRequest) -> pb.TakeSnapshotResponse:
+        """Writes a snapshot, away from the event loop; one at a time, others wait."""
+        async with self._one_snapshot:
+            try:
+                taken = await self._aside(partial(self._journal.snapshot, self._clock.now_ns()))
+            except (OSError, errors.SnapshotFailed) as error:
+                raise SnapshotFailed(f"no snapshot could be written: {error}") from error
+        return pb.TakeSnapshotResponse(snapshot=journal_words.snapshot(taken))
 
     async def Watch(self, request: pb.WatchRequest, send: Send) -> NoReturn:
         """Streams changes, as feed_servicer.py has it."""
