@@ -11,10 +11,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from atp.journal._native import state_digest
 from atp.v1.event_pb2 import Event
 from atp.vocabulary import CapChanged, CapNotFound, CapStatus, FieldInvalid, LimitReached
 from events_replay import Replayer
 from model import ReferenceEngine
+from records import replay
 
 SHARED_STATUS = ("sequence", "time_ns", "skus", "live_holds", "ended_reservations", "receipts")
 REFUSED = (FieldInvalid, LimitReached, CapChanged, CapNotFound)
@@ -44,6 +46,7 @@ class Pair:
         self.native = make_native(**settings, record_events=True)
         self.model = ReferenceEngine(**settings, key_of=key_of, expiry_order=self.as_native_expired)
         self.replayer = Replayer()
+        self.copy = make_native(**settings)
         self.expired: list[str] = []
 
     def as_native_expired(self, reservation_ids: list[str]) -> list[str]:
@@ -51,8 +54,11 @@ class Pair:
         return sorted(reservation_ids, key=self.expired.index)
 
     def take_events(self) -> None:
-        """Take what the native engine recorded: replay it, and note the order of expiries."""
-        for sequence, recorded in self.native.take_events():
+        """Take what the native engine recorded: replay it twice, by a reader that shares nothing
+        with the engine and into another engine; and note the order of expiries."""
+        events = self.native.take_events()
+        replay(self.copy, events)
+        for sequence, recorded in events:
             event = Event.FromString(recorded)
             if event.WhichOneof("change") == "expired":
                 self.expired.append(event.expired.reservation_key.hex())
@@ -109,6 +115,7 @@ class Pair:
             assert seen == expected, f"status {name}: native {seen}, reference {expected}"
         assert comparable(self.native.list_caps()) == comparable(self.model.list_caps())
         self.replayer.compare(dump, self.model.time_ns, self.model.remember_ns)
+        assert state_digest(self.copy, self.model.time_ns) == report.digest
 
 
 def attempt(method: Callable[..., Any], words: Any, keywords: Any) -> Any:

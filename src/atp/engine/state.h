@@ -106,8 +106,11 @@ struct Engine {
     }
   }
   ~Engine() {
-    for (unsigned i = 0; i < kShards; ++i) shard(i)->~Shard();
-    unpoison(region, 0);
+    for (unsigned i = 0; i < kShards; ++i) {
+      // The addresses may be given to others, who know nothing of what was poisoned here.
+      unpoison(shard(i)->base, shard(i)->open_places * kGranule);
+      shard(i)->~Shard();
+    }
     return_pages(region, kArenaBytes * kShards);
   }
   Engine(const Engine&) = delete;
