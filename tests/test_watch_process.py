@@ -134,18 +134,41 @@ def test_a_watch_goes_on_over_a_kill_without_a_gap_or_a_repeat(tmp_path: Path) -
     assert [change.what.sku[0] for change in got] == ["a"] * 20_000 + ["b"] * 20_000
 
 
-def test_segments_that_are_gone_end_a_watch_with_where_to_begin() -> None:
-    with serving(*SMALL) as server, client_to(server) as client:
-        set_stock(client, 24_000, "a")
-        oldest, second, *_ = sorted((server.folder / "atp-data" / "journal").glob("*.segment"))
-        oldest.unlink()
-        with pytest.raises(OutOfRange) as raised:
-            first_of(client, 1, 1)
-        assert raised.value.reason == "WATCH_POSITION_GONE"
-        assert raised.value.resume_sequence == int(second.stem)
-        (change,) = first_of(client, 1, int(second.stem))
-        assert change.sequence == int(second.stem)
-        set_stock(client, 1, "b")
+def test_the_past_that_no_snapshot_needs_is_gone_and_a_watch_is_told_where_to_begin() -> None:
+    retention = ("--set", "snapshot.every_bytes=1MiB", "--set", "snapshot.keep=1")
+    with serving(*SMALL, *retention) as server, client_to(server) as client:
+        set_stock(client, 10, "a")
+        with contextlib.closing(client.watch(1)) as reading:
+            assert next(reading).sequence == 1  # and then it sleeps, while segments go
+            set_stock(client, 80_000, "b")
+            wait_until(lambda: first_kept(client) > 20_000, "retention")
+            with pytest.raises(OutOfRange) as raised:
+                first_of(client, 1, 1)
+            assert raised.value.reason == "WATCH_POSITION_GONE"
+            begin = raised.value.resume_sequence
+            assert 20_000 < begin <= first_kept(client)
+            newest = client.get_status().sequence
+            got = [change.sequence for change in until_gone(reading, newest)]
+        assert got == list(range(2, len(got) + 2)), "what is still told has no gap"
+        begin = newest - 100  # in the last segment, which always stays
+        rest = first_of(client, 101, begin)
+        assert [change.sequence for change in rest] == list(range(begin, newest + 1))
+
+
+def first_kept(client: Client) -> int:
+    """The first change that is still in a segment."""
+    status = client.get_status()
+    assert status.journal is not None
+    return status.journal.first_sequence
+
+
+def until_gone(reading: Iterator[Change], last: int) -> Iterator[Change]:
+    """Changes up to the last one, or to the first that is gone."""
+    with contextlib.suppress(OutOfRange):
+        for change in reading:
+            yield change
+            if change.sequence == last:
+                return
 
 
 def test_a_position_in_the_future_ends_a_watch(server: ServerProcess) -> None:
