@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,18 @@ def test_what_stops_the_process(programs: Path, name: str, said: str) -> None:
     assert done.returncode < 0
     assert "atp: a check of the engine failed" in done.stderr
     assert said in done.stderr
+
+
+def test_an_engine_with_little_address_space() -> None:
+    """The tail took all there was, and nothing was left for the engine's own blocks."""
+    program = (
+        "import resource; from atp._core import Engine\n"
+        "most = 38 << 30\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (most, most))\n"
+        "engine = Engine(record_events=True)\n"
+        "engine.set_stock('apple', 1, now_ns=1)\n"
+        "print(len(engine.take_events()))"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr

@@ -45,7 +45,7 @@ struct Tail {
   char* region = nullptr;
 
   bool open() {
-    for (std::size_t size = kTailRoom; size >= kTailRoomLeast && region == nullptr; size /= 2) {
+    for (std::size_t size = kTailRoom; size >= kTailRoomLeast && region == nullptr; size /= 16) {
       region = static_cast<char*>(mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE,
                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
       if (region == MAP_FAILED) region = nullptr;
@@ -97,9 +97,12 @@ struct Engine {
   alignas(2048) unsigned char shard_memory[kShards * sizeof(Shard)];
 
   explicit Engine(const Settings& given) : settings(given) {
-    if (given.record_events && !tail.open()) throw std::bad_alloc();
     region = reserve_pages(kArenaBytes * kShards);
     if (region == nullptr) throw std::bad_alloc();
+    if (given.record_events && !tail.open()) {
+      return_pages(region, kArenaBytes * kShards);
+      throw std::bad_alloc();
+    }
     for (unsigned i = 0; i < kShards; ++i) {
       shard_due[i] = kNever;
       new (shard(i)) Shard(i, region + i * kArenaBytes);
