@@ -213,6 +213,15 @@ def test_status(atp: Command, sku: str) -> None:
     assert ended.status == 0
     for text in (
         "live holds",
+        "Journal",
+        "data directory",
+        "durable sequence",
+        "waiting to be durable  0 changes, 0 B",
+        "p50 ",
+        "segments",
+        "free on the disk",
+        "last snapshot",
+        "last start",
         "Bounds",
         "basket_lines_max",
         "4096",
@@ -224,7 +233,9 @@ def test_status(atp: Command, sku: str) -> None:
                for line in ended.out.splitlines())  # fmt: skip
     status = atp("status", "--json").json
     assert {limit["name"] for limit in status["limits"]} > {"sku_bytes_max", "live_holds_max"}
-    assert status["sequence"] > 0
+    assert status["sequence"] == status["journal"]["durable_sequence"] > 0
+    assert status["journal"]["sync_p99"].endswith("s")
+    assert status["journal"]["last_recovery"]["snapshot"] == ""
     checked = atp("status", "--check")
     assert (checked.status, checked.out.splitlines()[0]) == (0, "every law holds")
     report = atp("status", "--check", "--json").json

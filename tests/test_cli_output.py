@@ -19,8 +19,9 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from atp import Client
-from atp.cli import tables
+from atp.cli import status_journal, tables
 from atp.cli.as_json import as_line, as_object
+from atp.client import convert
 from atp.v1 import cap_service_pb2 as cap_pb
 from atp.v1 import maintenance_service_pb2 as maintenance_pb
 from atp.v1 import reservation_service_pb2 as pb
@@ -102,6 +103,59 @@ def test_nothing_unprintable_gets_out(capsys: pytest.CaptureFixture[str]) -> Non
     out = capsys.readouterr().out
     assert out.count("\\x1b[31mA\\n\\t\\x07\\u202e\\x9bB é") == 2
     assert not set(out) & set("\x1b\t\x07\u202e\x9b")
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0.000 ms"),
+        (3_400, "0.003 ms"),
+        (392_000, "0.392 ms"),
+        (1_470_000, "1.47 ms"),
+        (12_300_000, "12 ms"),
+        (3_400_000_000, "3.4 s"),
+        (61_000_000_000, "61 s"),
+    ],
+)
+def test_short_times_for_people(nanoseconds: int, text: str) -> None:
+    assert status_journal.length(nanoseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 B"), (10_239, "10,239 B"), (10_240, "10 KiB"), (1 << 34, "16 GiB")],
+)
+def test_sizes_for_people(size_bytes: int, text: str) -> None:
+    assert status_journal.size(size_bytes) == text
+
+
+def test_what_is_not_as_it_should_be_stands_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """Why new holds are refused, snapshots that failed or were passed over, a torn tail."""
+    recovery = maintenance_pb.Recovery(
+        damaged_snapshots=["7.snapshot: a bit"],
+        passed_damage=["3.segment: a byte"],
+        torn_bytes=20_000,
+        torn_copy="/data/cut/1",
+        digest="0" * 32,
+    )
+    status_journal.show(
+        convert.journal_status(
+            maintenance_pb.JournalStatus(
+                refusing_reason="the disk is full",
+                snapshot_error="no room",
+                last_recovery=recovery,
+            )
+        )
+    )
+    lines = [line.split("  ", 1) for line in capsys.readouterr().out.splitlines()]
+    shown = {words[0]: words[1].strip() for words in lines if len(words) == 2}
+    assert shown["refuses new holds"] == "the disk is full"
+    assert shown["last snapshot failed"] == "no room"
+    assert shown["last snapshot"] == "none yet"
+    assert shown["snapshot passed over"] == "7.snapshot: a bit"
+    assert shown["damage passed over"] == "3.segment: a byte"
+    assert shown["torn tail cut"] == "19 KiB, kept in /data/cut/1"
+    assert "syncs" not in shown
 
 
 def test_times_and_words_for_people() -> None:

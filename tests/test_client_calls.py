@@ -233,9 +233,28 @@ def test_status_and_recount(client: Any, sku: str) -> None:
     assert limits["basket_lines_max"].value == 4096
     settings = {setting.name: setting for setting in status.settings}
     assert settings["hold.default_ttl"][1:] == ("5m", True)
+    journal = status.journal
+    assert (journal.durability, journal.waiting_records, journal.refusing_reason) == ("sync", 0, "")
+    assert journal.directory.endswith("/atp-data")
+    assert journal.durable_sequence == status.sequence
+    assert 0 < journal.sync_p50_ns <= journal.sync_p99_ns <= journal.sync_most_ns
+    assert journal.syncs > 0
+    assert (journal.segments, journal.first_sequence) == (1, 1)
+    assert journal.journal_bytes > 100
+    assert journal.free_bytes > 0
+    assert journal.last_recovery.sequence == 0
     report = client.check_invariants()
     assert (report.violations, len(report.digest)) == ((), 32)
     assert report.sequence >= status.sequence
+
+
+def test_a_snapshot(client: Any, sku: str) -> None:
+    client.reserve({sku: 1})
+    taken = client.take_snapshot()
+    assert taken.sequence == client.get_status().sequence
+    assert taken.name == f"{taken.sequence:020}.snapshot"
+    assert taken.size_bytes > 100
+    assert client.get_status().journal.last_snapshot == taken
 
 
 BAD_ARGUMENTS = {

@@ -13,7 +13,7 @@ import pytest
 
 import faults
 from atp import Client
-from atp.client import JournalStatus, Recovery, Unavailable
+from atp.client import DeadlineExceeded, JournalStatus, Recovery, Unavailable
 from atp.client.retry import RetryPolicy
 from command import Command
 from server_process import ServerProcess, serving, wait_until
@@ -185,3 +185,24 @@ def test_told_to_stop_again_it_does_not_wait_for_the_snapshot(tmp_path: Path) ->
     with shop(tmp_path) as (_, client):
         assert client.check_invariants() == before
         assert snapshots_in(tmp_path) == []
+
+
+def test_callers_that_give_up_on_a_snapshot_keep_nothing_from_being_looked_after(
+    tmp_path: Path,
+) -> None:
+    """A snapshot that is under way takes one thread, however often it is asked for again."""
+    switch = tmp_path / "snapshots take for ever"
+    rule = faults.Rule(do="wait", call="sync", file="snapshots/*", when=switch)
+    environment = faults.environment(tmp_path / "atp-data", rule)
+    with shop(tmp_path, environment=environment) as (_, client):
+        stock_up(client)
+        switch.touch()
+        for _ in range(10):
+            with pytest.raises(DeadlineExceeded):
+                client.take_snapshot(timeout_s=0.1)
+        client.reserve({"sku-1": 1}, ttl=0.2)
+        # Status moves no time on: only the sweep can have cleared the hold.
+        wait_until(lambda: client.get_status().live_holds == 0, "the sweep")
+        assert snapshots_in(tmp_path) == ["next.snapshot.part"]
+        switch.unlink()
+        assert client.take_snapshot().sequence == SKUS + 2

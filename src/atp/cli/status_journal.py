@@ -84,14 +84,15 @@ def _recovery(found: Recovery) -> Iterator[Fact]:
 
 
 def length(nanoseconds: int) -> str:
-    """A short time for people, in three digits or so: 0.12 ms, 3.4 s."""
+    """A short time for people, in three digits or so: 0.124 ms, 3.4 s."""
     if nanoseconds >= 10 * NS_PER_SECOND:
         return f"{nanoseconds / NS_PER_SECOND:.0f} s"
     if nanoseconds >= NS_PER_SECOND:
         return f"{nanoseconds / NS_PER_SECOND:.1f} s"
     if nanoseconds >= 10 * NS_PER_MILLISECOND:
         return f"{nanoseconds / NS_PER_MILLISECOND:.0f} ms"
-    return f"{nanoseconds / NS_PER_MILLISECOND:.2f} ms"
+    digits = 2 if nanoseconds >= NS_PER_MILLISECOND else 3
+    return f"{nanoseconds / NS_PER_MILLISECOND:.{digits}f} ms"
 
 
 def size(size_bytes: int) -> str:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from atp import __version__
@@ -108,8 +107,9 @@ class MaintenanceServicer:
         self, _request: pb.CheckInvariantsRequest
     ) -> pb.CheckInvariantsResponse:
         """Recounts every law, away from the event loop; one recount at a time, others wait."""
-        async with self._one_check:
-            report = await self._aside(partial(self._engine.check, now_ns=self._clock.now_ns()))
+        report = await self._alone(
+            self._one_check, lambda: self._engine.check(now_ns=self._clock.now_ns())
+        )
         response = pb.CheckInvariantsResponse(
             violations=report.violations[:VIOLATIONS_MAX],
             digest=report.digest,
@@ -121,16 +121,32 @@ class MaintenanceServicer:
 
     async def TakeSnapshot(self, _request: pb.TakeSnapshotRequest) -> pb.TakeSnapshotResponse:
         """Writes a snapshot, away from the event loop; one at a time, others wait."""
-        async with self._one_snapshot:
-            try:
-                taken = await self._aside(partial(self._journal.snapshot, self._clock.now_ns()))
-            except (OSError, errors.SnapshotFailed) as error:
-                raise SnapshotFailed(f"no snapshot could be written: {error}") from error
+        try:
+            taken = await self._alone(
+                self._one_snapshot, lambda: self._journal.snapshot(self._clock.now_ns())
+            )
+        except (OSError, errors.SnapshotFailed) as error:
+            raise SnapshotFailed(f"no snapshot could be written: {error}") from error
         return pb.TakeSnapshotResponse(snapshot=journal_words.snapshot(taken))
 
     async def Watch(self, request: pb.WatchRequest, send: Send) -> NoReturn:
         """Streams changes, as feed_servicer.py has it."""
         await self._feed.watch(request, send)
+
+    async def _alone(self, lock: asyncio.Lock, work: Callable[[], Result]) -> Result:
+        """What the work returns. No other under the lock begins before it has ended.
+
+        Its thread works on when the call ends sooner: callers who give up and come again must not
+        fill all threads.
+        """
+        async with lock:
+            working = asyncio.ensure_future(self._aside(work))
+            try:
+                return await asyncio.shield(working)
+            finally:
+                if not working.done():
+                    await asyncio.wait((working,))
+                    working.exception()  # taken note of, for nobody
 
     async def _aside(self, work: Callable[[], Result]) -> Result:
         """What the work returns, done in a thread."""
