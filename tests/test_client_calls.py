@@ -248,15 +248,6 @@ def test_status_and_recount(client: Any, sku: str) -> None:
     assert report.sequence >= status.sequence
 
 
-def test_a_snapshot(client: Any, sku: str) -> None:
-    client.reserve({sku: 1})
-    taken = client.take_snapshot()
-    assert taken.sequence == client.get_status().sequence
-    assert taken.name == f"{taken.sequence:020}.snapshot"
-    assert taken.size_bytes > 100
-    assert client.get_status().journal.last_snapshot == taken
-
-
 BAD_ARGUMENTS = {
     "a reservation that is not remembered": (
         lambda c: c.get_reservation("0" * 32),

@@ -15,6 +15,7 @@ import faults
 from atp import Client
 from atp.client import DeadlineExceeded, JournalStatus, Recovery, Unavailable
 from atp.client.retry import RetryPolicy
+from client_faces import client_face
 from command import Command
 from server_process import ServerProcess, serving, wait_until
 
@@ -65,6 +66,9 @@ def test_a_snapshot_on_demand_is_what_the_next_start_goes_on_from(tmp_path: Path
         assert 0 <= taken.longest_stall_ns < taken.duration_ns
         assert journal_of(client).last_snapshot == taken
         client.set_stock("later", 5)
+        with client_face("async", server.data_plane, server.control_plane) as other:
+            assert other.take_snapshot().sequence == SKUS + 1
+        (tmp_path / "atp-data" / "snapshots" / f"{SKUS + 1:020}.snapshot").unlink()
         before = client.check_invariants()
         server.signal(signal.SIGKILL)
         server.wait()
