@@ -89,7 +89,9 @@ def lay(
 
 def start(folder: Path, look: Callable[[Any], None] | None = None) -> Outcome:
     """A start on a directory. Its expiries are not awaited."""
-    options = Options(folder, segment_bytes=SEGMENT_BYTES, snapshot_bytes=1 << 40)
+    options = Options(
+        folder, segment_bytes=SEGMENT_BYTES, snapshot_bytes=1 << 40, snapshots_kept=100
+    )
     try:
         engine, journal, report = open_journal(options, BOUNDS, now_ns=NOW_NS, owner_text="test")
     except REFUSALS as refused:
@@ -120,7 +122,13 @@ def make(
     `between` is called after each sync with the number of commands so far.
     """
     random = Random(seed)
-    options = Options(folder, segment_bytes=SEGMENT_BYTES, snapshot_bytes=1 << 40)
+    options = Options(
+        folder,
+        segment_bytes=SEGMENT_BYTES,
+        snapshot_bytes=1 << 40,
+        snapshots_kept=100,
+        keep_segments_ns=1 << 60,
+    )
     engine, journal, _ = open_journal(options, BOUNDS, now_ns=NOW_NS, owner_text="test")
     history = History(random, key_hex)
     syncs: list[Synced] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import format_reader
-from atp.journal.errors import JournalDamaged
+from atp.journal.errors import FutureVersion, JournalDamaged
 from crash.judge import LOST, WRONG, Finding
 from specimen import Outcome, Specimen, start
 
@@ -119,15 +119,19 @@ def is_later(name: str, segment: str) -> bool:
     return name.endswith(".segment") and name > segment
 
 
+def flipped(specimen: Specimen, flip: Flip) -> Specimen:
+    """The same directory with one wrong bit."""
+    content = bytearray(specimen.files[flip.file])
+    content[flip.bit // 8] ^= 1 << flip.bit % 8
+    return specimen._replace(files={**specimen.files, flip.file: bytes(content)})
+
+
 def check_flip(specimen: Specimen, folder: Path, flip: Flip, mark: int | None) -> list[Finding]:
     """What is wrong with the start on a directory with one wrong bit.
 
     `mark`: the mark says so; None: as it is.
     """
-    content = bytearray(specimen.files[flip.file])
-    content[flip.bit // 8] ^= 1 << flip.bit % 8
-    files = {**specimen.files, flip.file: bytes(content)}
-    specimen._replace(files=files).lay(folder, mark=mark)
+    flipped(specimen, flip).lay(folder, mark=mark)
     expected = read_alone(folder)
     outcome = start(folder)
     if outcome.refused is not None:
@@ -184,4 +188,20 @@ def check_all(
             findings += check_cut(specimen, folder, damage)
         else:
             findings += check_flip(specimen, folder, damage, mark)
+    return findings
+
+
+def check_snapshot_flip(specimen: Specimen, folder: Path, flip: Flip) -> list[Finding]:
+    """What is wrong with the start on a snapshot with one wrong bit: the one before it is taken."""
+    newest = max(name for name in specimen.files if name.endswith(".snapshot"))
+    outcome = start(flipped(specimen, flip).lay(folder))
+    if isinstance(outcome.refused, FutureVersion):
+        return []
+    if outcome.refused is not None:
+        return [Finding(LOST, f"{flip}: refused, with a journal that has it all: {outcome}")]
+    findings = []
+    if (outcome.sequence, outcome.digest) != (specimen.end, specimen.digests[-1]):
+        findings.append(Finding(WRONG, f"{flip}: came to another state: {outcome}"))
+    if bool(outcome.report.damaged_snapshots) != (flip.file == newest):
+        findings.append(Finding(WRONG, f"{flip}: told {outcome.report.damaged_snapshots}"))
     return findings
