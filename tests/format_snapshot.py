@@ -217,7 +217,7 @@ def read_record(cursor: Cursor) -> Entry:
     kind = flags & 15
     need(1 <= kind <= 8 and customer_size <= 64, cursor.path, "a record of no kind")
     need(kind <= EXPIRED or not lines, cursor.path, "a receipt with lines")
-    return Entry(key, fingerprint, *rest, kind, bool(flags & 16), address, customer, found)  # type: ignore[arg-type,misc]
+    return Entry(key, fingerprint, *rest, kind, bool(flags & 16), address, customer, found)
 
 
 def shard_of(hashed: int) -> int:

@@ -67,15 +67,17 @@ class Directory:
             raise
 
     def tell_owner(self, text: str) -> None:
-        """What others are told who want the directory: one line."""
+        """What others are told who want the directory: one line; the lock holds without it."""
         data = text.encode()[:OWNER_BYTES_MAX]
-        os.pwrite(self._lock, data + b"\n", 0)
-        os.ftruncate(self._lock, len(data) + 1)
+        with contextlib.suppress(OSError):
+            os.pwrite(self._lock, data + b"\n", 0)
+            os.ftruncate(self._lock, len(data) + 1)
 
     def close(self) -> None:
         """Gives the directory back. Harmless the second time."""
         if self._lock >= 0:
-            os.ftruncate(self._lock, 0)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._lock, 0)
             os.close(self._lock)
             self._lock = -1
 
