@@ -9,6 +9,7 @@ events and without. Measures nothing, but checks that the laws hold.
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import workload
 from workload import START_NS, People
 
 from atp._core import COMMAND_DTYPE, LINE_DTYPE, Engine
+from atp.journal.journal import Options, open_journal
 from atp.vocabulary import Cap, CapOverride, CapSubject, ReserveOutcome
 
 SECOND = 10**9
@@ -132,6 +134,37 @@ def sale_one_by_one(count: int) -> None:
     assert engine.check(now_ns=START_NS + 10**12).violations == ()
 
 
+def remembered(path: Path, rounds: int) -> None:
+    """A sale that is written to segments and a snapshot, and read back from both."""
+    options = Options(path, durability="interval")
+    engine, journal, _ = open_journal(options, {}, now_ns=START_NS, owner_text="training")
+    journal.start(on_failure=fail)
+    skus = workload.sku_names(50_000)
+    for cap_id, subject in (("per-ip", CapSubject.IP), ("per-customer", CapSubject.CUSTOMER)):
+        engine.set_cap(Cap(cap_id, subject, limit=10**9), now_ns=START_NS)
+    engine.load_stock(skus, np.full(len(skus), 10**6, np.int64), now_ns=START_NS)
+    rng = np.random.default_rng(3)
+    for number in range(rounds):
+        chosen = skus[workload.zipf(rng, 5000, len(skus))]
+        people = People(8_000, 3_000)
+        commands, lines = workload.pairs(rng, chosen, people, f"r{number}")
+        engine.execute(commands, lines, now_ns=START_NS)
+        engine.execute(*workload.reserves(rng, chosen, people, f"h{number}"), now_ns=START_NS)
+        if number == rounds // 4:
+            journal.snapshot(START_NS)
+        assert journal.writer.wait(engine.status().sequence, 60 * SECOND)
+    digest = engine.digest(now_ns=START_NS)
+    journal.close(START_NS, snapshot=False)
+    again, journal, report = open_journal(options, {}, now_ns=START_NS, owner_text="training")
+    assert (report.digest, again.digest(now_ns=START_NS)) == (digest, digest)
+    journal.close(START_NS, snapshot=False)
+
+
+def fail(error: OSError) -> None:
+    """The disk failed under the journal."""
+    raise error
+
+
 def main() -> None:
     """All of it, once with events and once without."""
     for record in (False, True):
@@ -139,6 +172,8 @@ def main() -> None:
         sale_in_arrays(100_000, People(30_000, 10_000), 10, record=record)
         sale_of_baskets(60, record=record)
     sale_one_by_one(5_000)
+    with tempfile.TemporaryDirectory() as folder:
+        remembered(Path(folder) / "data", 40)
 
 
 if __name__ == "__main__":
