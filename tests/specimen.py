@@ -24,6 +24,7 @@ from histories import BASE_NS, Command, History
 BOUNDS = {"sku_max": 1_000, "live_holds_max": 1_000, "cap_counters_max": 1_000, "ended_max": 1_000}
 REFUSALS = (JournalDamaged, FutureVersion, StoreDamaged)
 SEGMENT_BYTES = 1_536
+SNAPSHOT_EVERY = 40
 NOW_NS = BASE_NS
 
 
@@ -142,6 +143,12 @@ def make(
     files = read_all(folder)
     journal.close(NOW_NS, snapshot=False)
     return Specimen(files, tuple(syncs), digests_of(folder), store_id)
+
+
+def take_snapshots(journal: Journal, number: int) -> None:
+    """For `between`: one now and then."""
+    if number % SNAPSHOT_EVERY < 3:
+        journal.snapshot(NOW_NS)
 
 
 def key_hex(request_id: str) -> str:

@@ -15,21 +15,12 @@ import pytest
 import format_reader
 import format_snapshot
 from atp.journal.errors import SnapshotDamaged
-from atp.journal.journal import Journal
 from atp.vocabulary import Reservation, ReservationLine, ReservationState
 from crash.every_byte import all_flips, check_snapshot_flip, flipped
 from events_replay import Replayer
 from format_reader import Unsound
 from format_snapshot import EXPIRED, HELD, Entry, Snapshot
-from specimen import NOW_NS, Specimen, make, start
-
-EVERY = 60
-
-
-def take_snapshots(journal: Journal, number: int) -> None:
-    """One now and then."""
-    if number % EVERY < 3:
-        journal.snapshot(NOW_NS)
+from specimen import Specimen, make, start, take_snapshots
 
 
 @pytest.fixture(scope="module", params=[5, 6])
