@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -71,8 +73,9 @@ def test_a_byte_of_the_journal_that_is_gone_is_found(
 
     kill = Life.kill
     monkeypatch.setattr(Life, "kill", damage)
-    with pytest.raises(Exception, match=r"no sound record of change \d+"):
-        one_death(tmp_path, BY_NAME["any-moment"])
+    found = findings(one_death(tmp_path, BY_NAME["any-moment"]), LOST)
+    assert len(found) == 1
+    assert "there is no sound record of change" in found[0]
 
 
 def test_a_change_that_nobody_asked_for_is_found(tmp_path: Path) -> None:
@@ -96,6 +99,29 @@ def test_an_error_of_the_disk_that_is_not_answered_by_the_end_is_found(tmp_path:
     )
     counts = one_death(tmp_path, meek)
     assert findings(counts, WRONG) != []
+
+
+def test_the_live_state_is_compared_with_a_replay(tmp_path: Path) -> None:
+    one = Round(tmp_path, 7)
+    assert findings(one.run([BY_NAME["quiet"]] * 3), WRONG) == []
+    assert one.compared > 0
+
+
+def test_a_round_that_breaks_off_is_told_with_the_way_to_do_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(self: Round, kind: Kind) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Round, "after_death", fail)
+    totals, failures = campaign.run(1, 5, (BY_NAME["any-moment"],), say=lambda line: None)
+    assert campaign.whole(totals).number(WRONG) == 1
+    assert "planted" in failures[0]
+    kept = re.search(r"is (\S+); again: make crash CRASH=\"(.*)\"", failures[-1])
+    assert kept is not None
+    assert kept[2].endswith("--seed 5 --only any-moment")
+    assert Path(kept[1], "STORE").exists()
+    shutil.rmtree(Path(kept[1]).parent)
 
 
 def test_every_kind_of_kill_has_a_name_of_its_own() -> None:

@@ -12,18 +12,21 @@ import itertools
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import faults
+from atp.journal.errors import JournalDamaged
 from crash import audit
 from crash.asks import Shopper, ask, opening
 from crash.clients import Connection, ask_all, connected, shop
 from crash.judge import INVENTED, LOST, WRONG, Finding
-from crash.kills import KINDS, Kind
+from crash.kills import KINDS, Kind, nothing
 from crash.ledger import Ledger
 from crash.life import Life, lived
 from crash.offline import Replayed, replay_all
@@ -72,8 +75,12 @@ class Round:
         self.counts: dict[str, Count] = {}
         self.last: Kind | None = None
         self.replayed: Replayed | None = None
+        self.recounted: Any = None
+        """What the server itself said of its whole state, when nothing changed any more."""
         self.is_open = False
         self.trace = False
+        self.compared = 0
+        """How often the live state could be compared with a replay of the journal."""
 
     def start(self, stack: ExitStack, rules: Iterable[faults.Rule]) -> Life:
         """Starts a server whose files meet these rules."""
@@ -140,7 +147,7 @@ class Round:
             await asyncio.sleep(0.002)
         if kind.quiet and not dead():
             await shopping
-            await connection.say(ask("CheckInvariants"))
+            self.recounted = (await connection.say(ask("CheckInvariants"))).answer
         elif shopping.done() and self.ledger.answered < most:
             await wait_end(life)
         life.kill()
@@ -176,18 +183,30 @@ class Round:
         """What the journal comes to by itself, and starts that are ended too."""
         self.armed.unlink(missing_ok=True)
         self.replayed = None
-        if kind.at_start is None:
-            self.replayed = replay_all(self.directory, self.folder / "copy")
-            return
-        for _ in range(self.random.randint(1, 3)):
+        at_start = kind.at_start or nothing
+        for _ in range(self.random.randint(1, 3) if kind.at_start else 0):
             with ExitStack() as stack:
-                life = self.start(stack, kind.at_start(self.random, self.armed))
+                life = self.start(stack, at_start(self.random, self.armed))
                 if life.wait_ready():
                     self.count(kind).missed += 1
                 life.kill()
                 self.count(kind).kills += 1
-        self.replayed = replay_all(self.directory, self.folder / "copy")
         (self.folder / "faults.log").unlink(missing_ok=True)
+        try:
+            self.replayed = replay_all(self.directory, self.folder / "copy")
+        except JournalDamaged as damaged:
+            self.found([Finding(LOST, f"the journal alone: {damaged}")])
+            raise Broken(self.counts) from damaged
+        self.compare_recount(self.replayed)
+
+    def compare_recount(self, replayed: Replayed) -> None:
+        """The digest of the live state is that of a replay, if no hold has expired since."""
+        live, self.recounted = self.recounted, None
+        if live is not None and live.sequence == replayed.sequence:
+            self.compared += 1
+            if live.digest != replayed.digest:
+                text = f"live {live.digest} at {live.sequence}, replayed {replayed.digest}"
+                self.found([Finding(WRONG, text)])
 
     def count(self, kind: Kind | None) -> Count:
         """The count that something belongs to."""
@@ -243,6 +262,9 @@ def run(
             counts = one.run(chosen)
         except Broken as broken:
             counts = broken.counts
+        except Exception:
+            one.found([Finding(WRONG, traceback.format_exc())])
+            counts = one.counts
         add(totals, counts)
         done += sum(count.kills for count in counts.values())
         findings = [(name, f) for name, count in counts.items() for f in count.findings]

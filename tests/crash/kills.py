@@ -62,6 +62,16 @@ def either(*draws: Draw) -> Draw:
     return draw
 
 
+def slow(draw: Draw) -> Draw:
+    """The same on a disk whose syncs take their time, so that many answers wait."""
+
+    def draw_slow(random: Random, armed: Path) -> tuple[Rule, ...]:
+        late = Rule("delay", call="sync", chance=0.5, ms=random.choice([3, 15]), when=armed)
+        return (late, *draw(random, armed))
+
+    return draw_slow
+
+
 def turning(do: str) -> Draw:
     """Something done while one segment is sealed and the next begun."""
     calls = "create|open|allocate|truncate|syncdir|rename|unlink"
@@ -92,6 +102,7 @@ KINDS = (
     Kind("rotation", turning("kill|kill-after|within"), padding=1_000),
     Kind("recovery", nothing, starting("kill|kill-after|within", STARTS)),
     Kind("power", at("cut|cut-after", CHANGES, "", 400)),
+    Kind("power-slow", slow(at("cut|cut-after", CHANGES, "", 150))),
     Kind("power-snapshot", at("cut|cut-after", CHANGES, SNAPSHOT, 40), snapshots=True),
     Kind("power-rotation", turning("cut|cut-after"), padding=1_000),
     Kind("power-recovery", at("kill", "sync", SEGMENT, 100), starting("cut|cut-after", STARTS)),
