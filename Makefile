@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
-    $(foreach folder,. core engine journal journal/native,src/atp/$(folder)/*.$(suffix))))
+    $(foreach folder,. core engine front journal journal/native,src/atp/$(folder)/*.$(suffix))))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick bench test-sanitize fuzz crash lint format proto build clean
@@ -64,5 +64,5 @@ proto: build ## generate src/atp/v1 from proto/
 	@$(BIN)/python tools/generate_proto.py
 
 clean: ## remove what was built, not what was installed
-	@rm -rf build src/atp/_core.cpp src/atp/*.so src/atp/journal/_native.cpp src/atp/journal/*.so
+	@rm -rf build src/atp/_core.cpp src/atp/_front.cpp src/atp/*.so src/atp/journal/_native.cpp src/atp/journal/*.so
 	@rm -rf $(VENV)/.built bench/out

@@ -19,7 +19,11 @@ HEADERS = {
     "tsl/robin_map.h": "robin-map-dev",
     "xxhash.h": "libxxhash-dev",
     "protozero/pbf_writer.hpp": "libprotozero-dev",
+    "uv.h": "libuv1-dev",
+    "nghttp2/nghttp2.h": "libnghttp2-dev",
+    "openssl/ssl.h": "libssl-dev",
 }
+FRONT_LIBRARIES = ("uv", "nghttp2", "ssl", "crypto")
 PROFILES = {
     "": [],
     "record": ["-fprofile-generate", "-fprofile-update=atomic", "-Wno-maybe-uninitialized"],
@@ -55,7 +59,7 @@ def check_headers() -> None:
         sys.exit(f"atp: missing headers ({names}): install the Debian packages {packages}")
 
 
-def native(name: str, folders: tuple[str, ...]) -> Extension:
+def native(name: str, folders: tuple[str, ...], libraries: tuple[str, ...] = ()) -> Extension:
     """One compiled unit: its .pyx and the cimport-only modules and headers in these folders."""
     debug = os.environ.get("ATP_DEBUG") == "1"
     sanitizers = SANITIZERS[os.environ.get("ATP_SANITIZE", "")]
@@ -80,6 +84,7 @@ def native(name: str, folders: tuple[str, ...]) -> Extension:
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         extra_compile_args=flags + profile,
         extra_link_args=[f"-fsanitize={name}" for name in sanitizers] + profile[:1],
+        libraries=list(libraries),
         language="c++",
     )
 
@@ -94,6 +99,7 @@ setup(
         [
             native("atp._core", ("core",)),
             native("atp.journal._native", ("journal", "journal/native")),
+            native("atp._front", ("journal", "front"), FRONT_LIBRARIES),
         ],
         nthreads=2,
         include_path=["src"],

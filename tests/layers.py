@@ -30,13 +30,14 @@ KNOWS: Mapping[str, frozenset[str]] = {
         "replay": "capfile client units v1 vocabulary",
         "__main__": "cli",
         "journal": "_core engine units v1 vocabulary",
-        "server": "_core atp clock journal settings units v1 vocabulary",
+        "front": "_core engine journal",
+        "server": "_core atp clock front journal settings units v1 vocabulary",
         "cli": "atp capfile client clock journal replay server settings units v1 vocabulary",
     }.items()
 }
 """Each room and the rooms that it may import from."""
 
-ROOM_OF_MODULE = {"setting_table": "settings", "setting_values": "settings", "core": "_core"}
+ROOM_OF_MODULE = {"setting_table": "settings", "setting_values": "settings", "core": "_core", "_front": "front"}
 """Top-level modules that are part of a room of another name."""
 
 OUTSIDE: Mapping[str, frozenset[str]] = {

@@ -12,7 +12,8 @@ need_program make make
 need_program setarch util-linux
 need_program redis-check-rdb redis-tools # a peer in the benchmarks, see bench/redis_shop.py
 headers=(tsl/robin_map.h:robin-map-dev xxhash.h:libxxhash-dev
-  protozero/pbf_writer.hpp:libprotozero-dev)
+  protozero/pbf_writer.hpp:libprotozero-dev uv.h:libuv1-dev nghttp2/nghttp2.h:libnghttp2-dev
+  openssl/ssl.h:libssl-dev)
 for pair in "${headers[@]}"; do
   has_header "${pair%%:*}" || missing+=("${pair##*:}")
 done

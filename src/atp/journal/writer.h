@@ -8,33 +8,11 @@
 
 #include <condition_variable>
 
+#include "bells.h"
 #include "segments.h"
-#include "sync_times.h"
+#include "writer_words.h"
 
 namespace atp {
-
-enum Durability : int { kDurableSync, kDurableInterval, kDurableOff };
-
-struct WriterOptions {
-  std::size_t segment_bytes;
-  Durability durability;
-  std::int64_t sync_interval;  // ns
-  std::size_t backlog_bytes_most;
-  std::int64_t room_kept_bytes;
-  bool inline_commits;  // may a waiting thread commit?
-  std::int64_t now;  // ns since the Unix epoch
-};
-
-struct WriterFigures {
-  std::int64_t durable;
-  std::int64_t written;
-  std::int64_t waiting_bytes;
-  SyncFigures syncs;
-  std::int64_t written_bytes;
-  std::int64_t segment_bytes;  // of the segment in use: its header and records
-  std::int64_t space;          // the gate's level, as far as room decides it
-  bool behind;
-};
 
 constexpr std::int64_t kSecond = 1000000000;
 constexpr std::int64_t kPoll = 50000000;
@@ -155,12 +133,39 @@ class Writer {
     return true;
   }
 
+  // True: durable now, maybe because this very call made it so, as nobody else was at it. False:
+  // somebody else is at it, or there is no room; the bell, which listens, will ring for it.
+  bool commit_or_ask(std::int64_t sequence, Bell* bell) {
+    if (durable() >= sequence) return true;
+    std::unique_lock<std::mutex> held(mutex_);
+    if (durable() >= sequence) return true;
+    if (failed_ || stopped_) return false;
+    if (!committing_ && !full_) {
+      commit(held, true);
+      if (durable() >= sequence) return true;
+    }
+    bells_.ask(bell, sequence);
+    kicked_ = std::max(kicked_, sequence);
+    if (!committing_) work_.notify_one();
+    return false;
+  }
+
+  // The bell rings from now on, for what is asked through it; until quiet().
+  void listen(Bell* bell) {
+    std::lock_guard<std::mutex> held(mutex_);
+    bells_.add(bell);
+  }
+  void quiet(Bell* bell) {
+    std::lock_guard<std::mutex> held(mutex_);
+    bells_.remove(bell);
+  }
+
   // Somebody waits for this sequence and listens to the bell.
   void kick(std::int64_t sequence) {
-    if (durable() >= sequence) return ring();
+    if (durable() >= sequence) return ring(bell_);
     std::lock_guard<std::mutex> held(mutex_);
     kicked_ = std::max(kicked_, sequence);
-    if (durable() >= sequence) return ring();
+    if (durable() >= sequence) return ring(bell_);
     if (!committing_) work_.notify_one();
   }
 
@@ -184,11 +189,6 @@ class Writer {
  private:
   std::int64_t now() const { return options_.now + monotonic() - started_; }
 
-  void ring() {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t rung = ::write(bell_, &one, sizeof one);
-  }
-
   bool has_work() const {
     return used_bytes(engine_.tail) > 0 || taken_.size > at_ ||
            (written() > durable() && options_.durability != kDurableOff);
@@ -203,7 +203,7 @@ class Writer {
     }
     stopped_ = true;
     done_.notify_all();
-    ring();
+    ring(bell_);
   }
 
   void fail(const Fault& fault) {
@@ -313,7 +313,8 @@ class Writer {
     store(&durable_, written());
     durable_bytes_ = load(&written_bytes_);
     done_.notify_all();
-    if (kicked_ > before) ring();
+    if (kicked_ > before) ring(bell_);
+    bells_.tell(durable());
     if (took) sync_times_.add(took);
   }
 
@@ -379,6 +380,7 @@ class Writer {
   bool full_ = false;   // records wait that the disk has no room for
   bool short_ = false;  // no room for a spare segment
   std::int64_t kicked_ = 0;
+  Bells bells_;
   std::int64_t retry_ = 0;
   std::int64_t space_ = 0;
   std::int64_t durable_bytes_ = 0;

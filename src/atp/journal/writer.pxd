@@ -42,6 +42,9 @@ cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
         int64_t space
         cbool behind
 
+    struct Bell:
+        int fd
+
     cppclass NativeWriter "atp::Writer":
         NativeWriter(Engine& engine, const string& folder, const uint8_t* store_id,
                      const WriterOptions& options) except +
@@ -52,6 +55,9 @@ cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
         void stop() noexcept
         bint wait(int64_t sequence, int64_t timeout) noexcept
         void kick(int64_t sequence) noexcept
+        bint commit_or_ask(int64_t sequence, Bell* bell) noexcept
+        void listen(Bell* bell) except +
+        void quiet(Bell* bell) noexcept
         int bell() noexcept
         int64_t durable() noexcept
         int64_t written() noexcept

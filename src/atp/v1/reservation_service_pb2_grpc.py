@@ -65,6 +65,11 @@ class ReservationServiceStub:
                 request_serializer=atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityRequest.SerializeToString,
                 response_deserializer=atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityResponse.FromString,
                 _registered_method=True)
+        self.Execute = channel.stream_stream(
+                '/atp.v1.ReservationService/Execute',
+                request_serializer=atp_dot_v1_dot_reservation__service__pb2.ExecuteRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_reservation__service__pb2.ExecuteResponse.FromString,
+                _registered_method=True)
 
 
 class ReservationServiceServicer:
@@ -125,6 +130,19 @@ class ReservationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Execute(self, request_iterator, context):
+        """Carries out batches of commands, for callers with volume: each request is answered by one
+        response, in order, with one result for each command, in order. The commands of a batch are
+        independent: each is judged by itself, one after the other, as if it had been called alone, and
+        is idempotent as that call is; other callers' commands may come between. A command that could
+        not be judged has its error in its result and stops no other. Nothing is read on while answers
+        are not taken.
+        Errors, which end the stream: INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReservationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -157,6 +175,11 @@ def add_ReservationServiceServicer_to_server(servicer, server):
                     servicer.GetAvailability,
                     request_deserializer=atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityRequest.FromString,
                     response_serializer=atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityResponse.SerializeToString,
+            ),
+            'Execute': grpc.stream_stream_rpc_method_handler(
+                    servicer.Execute,
+                    request_deserializer=atp_dot_v1_dot_reservation__service__pb2.ExecuteRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_reservation__service__pb2.ExecuteResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -322,6 +345,33 @@ class ReservationService:
             '/atp.v1.ReservationService/GetAvailability',
             atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityRequest.SerializeToString,
             atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Execute(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/atp.v1.ReservationService/Execute',
+            atp_dot_v1_dot_reservation__service__pb2.ExecuteRequest.SerializeToString,
+            atp_dot_v1_dot_reservation__service__pb2.ExecuteResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,9 +27,6 @@ cdef object _fault_of(NativeWriter* writer):
 @cython.final
 @cython.no_gc_clear  # the engine must be there until the writer is gone
 cdef class Writer:
-    cdef NativeWriter* writer
-    cdef Engine engine  # keeps the native engine where it is
-
     def __cinit__(
         self, Engine engine not None, directory, bytes store_id not None, *,
         int64_t next_sequence, int64_t now_ns, int64_t segment_bytes, str durability not None,
