@@ -64,5 +64,5 @@ proto: build ## generate src/atp/v1 from proto/
 	@$(BIN)/python tools/generate_proto.py
 
 clean: ## remove what was built, not what was installed
-	@rm -rf build src/atp/_core.cpp src/atp/_front.cpp src/atp/*.so src/atp/journal/_native.cpp src/atp/journal/*.so
-	@rm -rf $(VENV)/.built bench/out
+	@rm -rf build $(wildcard src/atp/*.so src/atp/*/*.so $(VENV)/.built) bench/out
+	@rm -f src/atp/_core.cpp src/atp/_front.cpp src/atp/journal/_native.cpp

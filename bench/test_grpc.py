@@ -20,7 +20,7 @@ import grpc
 import pytest
 
 from atp.v1 import (
-    reservation_service_pb2,
+    reservation_pb2,
     reservation_service_pb2_grpc,
     stock_service_pb2,
     stock_service_pb2_grpc,
@@ -33,7 +33,7 @@ DEADLINE_S = 30
 
 NOTHING = """
 import asyncio, json, sys, grpc, uvloop
-from atp.v1 import reservation_service_pb2 as messages, reservation_service_pb2_grpc as service
+from atp.v1 import reservation_pb2 as messages, reservation_service_pb2_grpc as service
 
 class Nothing(service.ReservationServiceServicer):
     async def Reserve(self, request, context):
@@ -78,14 +78,14 @@ async def calls_per_second(address: str, tag: str, count: int) -> float:
     async def ask(reserve: grpc.aio.UnaryUnaryMultiCallable) -> None:
         nonlocal granted
         for number in numbers:
-            request = reservation_service_pb2.ReserveRequest(
+            request = reservation_pb2.ReserveRequest(
                 request_id=f"{tag}-{number:030d}",
-                lines=[reservation_service_pb2.Line(sku=f"SKU-{number % 1000:08d}", quantity=1)],
+                lines=[reservation_pb2.Line(sku=f"SKU-{number % 1000:08d}", quantity=1)],
                 client_ip=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
                 customer_id=f"customer-{number % 5000}",
             )
             reply = await reserve(request)
-            granted += reply.outcome == reservation_service_pb2.RESERVE_OUTCOME_GRANTED
+            granted += reply.outcome == reservation_pb2.RESERVE_OUTCOME_GRANTED
 
     begin = time.perf_counter()
     await asyncio.gather(*(ask(stub.Reserve) for stub in stubs for _ in range(IN_FLIGHT)))

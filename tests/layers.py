@@ -37,7 +37,12 @@ KNOWS: Mapping[str, frozenset[str]] = {
 }
 """Each room and the rooms that it may import from."""
 
-ROOM_OF_MODULE = {"setting_table": "settings", "setting_values": "settings", "core": "_core", "_front": "front"}
+ROOM_OF_MODULE = {
+    "setting_table": "settings",
+    "setting_values": "settings",
+    "core": "_core",
+    "_front": "front",
+}
 """Top-level modules that are part of a room of another name."""
 
 OUTSIDE: Mapping[str, frozenset[str]] = {

@@ -14,7 +14,7 @@ import grpc
 
 from atp.v1 import cap_service_pb2_grpc as cap_grpc
 from atp.v1 import maintenance_service_pb2_grpc as maintenance_grpc
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.v1 import reservation_service_pb2_grpc as pb_grpc
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.v1 import stock_service_pb2_grpc as stock_grpc

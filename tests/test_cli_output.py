@@ -24,7 +24,7 @@ from atp.cli.as_json import as_line, as_object
 from atp.client import convert
 from atp.v1 import cap_service_pb2 as cap_pb
 from atp.v1 import maintenance_service_pb2 as maintenance_pb
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.vocabulary import CapMode
 from server_process import COMMAND, ServerProcess, clean_environment, serving

@@ -30,7 +30,8 @@ from atp.client.call import Plane, expiration, expire_time_ns, ttl_ns
 from atp.client.errors import from_rpc_error
 from atp.v1 import cap_service_pb2 as cap_pb
 from atp.v1 import maintenance_service_pb2 as maintenance_pb
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
+from atp.v1 import reservation_service_pb2
 from atp.v1 import stock_service_pb2 as stock_pb
 from client_faces import client_face
 from scripted_server import scripted
@@ -68,7 +69,10 @@ def test_an_outcome_of_a_newer_server_is_an_error_and_no_guess() -> None:
 
 
 def test_the_methods_are_those_of_the_protos() -> None:
-    planes = {Plane.DATA: (pb,), Plane.CONTROL: (stock_pb, cap_pb, maintenance_pb)}
+    planes = {
+        Plane.DATA: (reservation_service_pb2,),
+        Plane.CONTROL: (stock_pb, cap_pb, maintenance_pb),
+    }
     expected = {
         (plane, f"/{service.full_name}/{rpc.name}", rpc.output_type.full_name)
         for plane, modules in planes.items()

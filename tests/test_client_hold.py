@@ -16,7 +16,7 @@ import pytest
 from atp import AsyncClient
 from atp import client as atp_client
 from atp.client import ChangeRefused, HoldLost, Refused, RetryPolicy, Unavailable
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.vocabulary import ChangeOutcome, ReservationState, ReserveOutcome
 from client_faces import FACES, client_face
 from scripted_server import UNAVAILABLE, scripted

@@ -16,7 +16,7 @@ import pytest
 from atp import client as atp_client
 from atp.client import AtpError, Clock, RetryPolicy, Unavailable
 from atp.v1 import cap_service_pb2 as cap_pb
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.vocabulary import Cap, CapSubject, ReserveOutcome, StockReason
 from client_faces import FACES, client_face

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from crash.asked_for import key_of
 from crash.asks import Ask, ask
 from crash.campaign import Round

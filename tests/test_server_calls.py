@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.v1 import reservation_service_pb2_grpc as pb_grpc
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.v1 import stock_service_pb2_grpc as stock_grpc

@@ -21,7 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from atp.v1 import maintenance_service_pb2 as maintenance_pb
 from atp.v1 import maintenance_service_pb2_grpc as maintenance_grpc
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.v1 import reservation_service_pb2_grpc as pb_grpc
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.v1 import stock_service_pb2_grpc as stock_grpc

@@ -17,12 +17,12 @@ from google.rpc import error_details_pb2
 from atp import vocabulary
 from atp.journal.feed import PositionGone
 from atp.server import convert, status
-from atp.v1 import cap_service_pb2, reservation_service_pb2, stock_service_pb2
+from atp.v1 import cap_service_pb2, reservation_pb2, stock_service_pb2
 
 NATIVE_WORDS = Path(__file__).resolve().parent.parent / "src" / "atp" / "engine" / "words.pxd"
 PROTO_ENUMS: dict[str, EnumDescriptor] = {
     name: descriptor
-    for module in (reservation_service_pb2, stock_service_pb2, cap_service_pb2)
+    for module in (reservation_pb2, stock_service_pb2, cap_service_pb2)
     for name, descriptor in module.DESCRIPTOR.enum_types_by_name.items()
 }
 WORDS: dict[str, type[IntEnum]] = {

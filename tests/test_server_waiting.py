@@ -15,7 +15,7 @@ import pytest
 
 from atp.v1 import cap_service_pb2 as cap_pb
 from atp.v1 import maintenance_service_pb2 as maintenance_pb
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.v1 import stock_service_pb2 as stock_pb
 from server_process import wait_until
 from server_stubs import Stubs, new_id, new_sku, reserve

@@ -19,7 +19,7 @@ from atp.v1 import (
     stock_service_pb2,
 )
 from atp.v1.cap_service_pb2 import Cap, CapOverride
-from atp.v1.reservation_service_pb2 import Line
+from atp.v1.reservation_pb2 import Line
 
 MODULES = (
     reservation_service_pb2, stock_service_pb2, cap_service_pb2, maintenance_service_pb2,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from atp.client.convert import reservation as reservation_of
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.v1.stock_service_pb2 import STOCK_OUTCOME_DONE, Stock
 from crash.history import Figures, History
 from crash.ledger import Said, sequences_in

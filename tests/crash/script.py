@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from atp.v1.cap_service_pb2 import Cap, CapOverride
-from atp.v1.reservation_service_pb2 import Line
+from atp.v1.reservation_pb2 import Line
 from crash.asked_for import key_of
 from crash.asks import Ask, ask
 

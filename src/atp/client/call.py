@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from atp.client.convert import NS_PER_SECOND, duration, timestamp
 from atp.client.errors import InvalidArgument
-from atp.v1 import reservation_service_pb2 as reservation_pb
+from atp.v1 import reservation_pb2 as reservation_pb
 
 Lines = Mapping[str, int] | Iterable[tuple[str, int]]
 """A basket: `{"MUG": 2}`, or pairs of SKU and quantity in order."""

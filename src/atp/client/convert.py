@@ -18,7 +18,7 @@ from atp.client import replies
 from atp.client.errors import ReplyUnknown
 from atp.v1 import cap_service_pb2 as cap_pb
 from atp.v1 import maintenance_service_pb2 as maintenance_pb
-from atp.v1 import reservation_service_pb2 as reservation_pb
+from atp.v1 import reservation_pb2 as reservation_pb
 from atp.v1 import stock_service_pb2 as stock_pb
 
 NS_PER_SECOND = 1_000_000_000

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from atp.client import convert, replies
 from atp.client.call import Call, Lines, Method, Plane, expiration, line_messages, message
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.vocabulary import ChangeReply, Reservation, ReserveReply
 
 _SERVICE = "ReservationService"

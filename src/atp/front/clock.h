@@ -1,5 +1,5 @@
-// The server's time for threads that know no Python: the anchor that atp.clock.Clock last decided on,
-// carried on by the same steady clock in the same way. Decides no pace.
+// The server's time for threads that know no Python: the anchor that atp.clock.Clock last decided
+// on, carried on by the same steady clock in the same way. Decides no pace.
 #pragma once
 #include <time.h>
 
@@ -11,8 +11,8 @@ namespace atp {
 
 class FrontClock {
  public:
-  // One caller at a time. From here on time is wall + (steady now - steady), and for the first second
-  // so many parts per million more of it.
+  // One caller at a time. From here on time is wall + (steady now - steady), and for the first
+  // second so many parts per million more of it.
   void publish(std::int64_t wall, std::int64_t steady, std::int64_t ppm) {
     const std::uint32_t turn = turn_.load(std::memory_order_relaxed);
     turn_.store(turn + 1, std::memory_order_relaxed);

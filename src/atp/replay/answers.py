@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from atp.replay.findings import Findings, Law
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.vocabulary import Stock
 
 if TYPE_CHECKING:

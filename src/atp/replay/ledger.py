@@ -17,7 +17,7 @@ from typing import NamedTuple
 from atp.replay import answers
 from atp.replay.events import Order
 from atp.replay.findings import Findings, Law
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.vocabulary import ReservationState, Stock, StockOutcome, StockReply
 
 

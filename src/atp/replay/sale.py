@@ -22,7 +22,7 @@ from atp.replay.ledger import Hold, Ledger
 from atp.replay.options import Options
 from atp.replay.score import Score
 from atp.replay.turns import Turns
-from atp.v1 import reservation_service_pb2 as reservation_pb
+from atp.v1 import reservation_pb2 as reservation_pb
 from atp.v1 import reservation_service_pb2_grpc as reservation_grpc
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.v1 import stock_service_pb2_grpc as stock_grpc

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from atp.replay import answers
 from atp.replay.events import Order
 from atp.replay.ledger import Hold
-from atp.v1 import reservation_service_pb2 as reservation_pb
+from atp.v1 import reservation_pb2 as reservation_pb
 
 
 class Amount(NamedTuple):

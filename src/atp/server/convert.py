@@ -17,7 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from atp._core import LIMITS
 from atp.server.status import OUTCOMES
 from atp.v1 import cap_service_pb2 as cap_pb
-from atp.v1 import reservation_service_pb2 as reservation_pb
+from atp.v1 import reservation_pb2 as reservation_pb
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.vocabulary import (
     Cap,

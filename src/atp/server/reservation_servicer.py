@@ -13,7 +13,7 @@ from atp.server import convert
 from atp.server.durable import Durable
 from atp.server.outcome_counts import OutcomeCounts
 from atp.server.status import ReservationNotFound, check_journal
-from atp.v1 import reservation_service_pb2 as pb
+from atp.v1 import reservation_pb2 as pb
 from atp.vocabulary import ChangeReply
 
 if TYPE_CHECKING:

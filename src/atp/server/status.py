@@ -19,7 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from atp.journal.feed import PositionGone
 from atp.v1 import cap_service_pb2 as cap_pb
-from atp.v1 import reservation_service_pb2 as reservation_pb
+from atp.v1 import reservation_pb2 as reservation_pb
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.vocabulary import (
     CapChanged,

@@ -22,71 +22,27 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atp.v1 import reservation_pb2 as atp_dot_v1_dot_reservation__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atp/v1/reservation_service.proto\x12\x06\x61tp.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\x04Line\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\"\x8c\x02\n\x0eReserveRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x1b\n\x05lines\x18\x02 \x03(\x0b\x32\x0c.atp.v1.Line\x12\x11\n\tclient_ip\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12\x31\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12(\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x15\n\rallow_partial\x18\x07 \x01(\x08\x12\x1f\n\x17replaces_reservation_id\x18\x08 \x01(\tB\x0c\n\nexpiration\"\xf0\x01\n\x0fReserveResponse\x12\'\n\x07outcome\x18\x01 \x01(\x0e\x32\x16.atp.v1.ReserveOutcome\x12(\n\x0breservation\x18\x02 \x01(\x0b\x32\x13.atp.v1.Reservation\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x10\n\x08repeated\x18\x04 \x01(\x08\x12(\n\x0cline_results\x18\x05 \x03(\x0b\x32\x12.atp.v1.LineResult\x12(\n\x0c\x63\x61p_refusals\x18\x06 \x03(\x0b\x32\x12.atp.v1.CapRefusal\x12\x12\n\nlimit_name\x18\x07 \x01(\t\"\xca\x01\n\nLineResult\x12\x12\n\nline_index\x18\x01 \x01(\x05\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.atp.v1.LineOutcome\x12\x18\n\x10granted_quantity\x18\x03 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x04 \x01(\x03\x12\x15\n\rheld_quantity\x18\x05 \x01(\x03\x12\x35\n\x11\x66irst_expire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x01\n\nCapRefusal\x12\x0e\n\x06\x63\x61p_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0b\n\x03sku\x18\x03 \x01(\t\x12\x16\n\x0elimit_quantity\x18\x04 \x01(\x03\x12\x19\n\x11in_force_quantity\x18\x05 \x01(\x03\x12\x16\n\x0e\x61sked_quantity\x18\x06 \x01(\x03\"\xc0\x02\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.atp.v1.ReservationState\x12&\n\x05lines\x18\x03 \x03(\x0b\x32\x17.atp.v1.ReservationLine\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x07 \x01(\x03\x12\x13\n\x0b\x63ustomer_id\x18\x08 \x01(\t\x12\x11\n\tclient_ip\x18\t \x01(\t\"\x98\x01\n\x0fReservationLine\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x15\n\rheld_quantity\x18\x03 \x01(\x03\x12\x1a\n\x12\x63ommitted_quantity\x18\x04 \x01(\x03\x12\x19\n\x11released_quantity\x18\x05 \x01(\x03\x12\x18\n\x10\x65xpired_quantity\x18\x06 \x01(\x03\"X\n\rCommitRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x1b\n\x05lines\x18\x02 \x03(\x0b\x32\x0c.atp.v1.Line\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xae\x01\n\x0e\x43ommitResponse\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.atp.v1.ChangeOutcome\x12(\n\x0breservation\x18\x02 \x01(\x0b\x32\x13.atp.v1.Reservation\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x10\n\x08repeated\x18\x04 \x01(\x08\x12\x12\n\nline_index\x18\x05 \x01(\x05\x12\x12\n\nlimit_name\x18\x06 \x01(\t\"Y\n\x0eReleaseRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x1b\n\x05lines\x18\x02 \x03(\x0b\x32\x0c.atp.v1.Line\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xaf\x01\n\x0fReleaseResponse\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.atp.v1.ChangeOutcome\x12(\n\x0breservation\x18\x02 \x01(\x0b\x32\x13.atp.v1.Reservation\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x10\n\x08repeated\x18\x04 \x01(\x08\x12\x12\n\nline_index\x18\x05 \x01(\x05\x12\x12\n\nlimit_name\x18\x06 \x01(\t\"\xa6\x01\n\rExtendRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x31\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12(\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x0c\n\nexpiration\"\xd2\x01\n\x0e\x45xtendResponse\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.atp.v1.ChangeOutcome\x12(\n\x0breservation\x18\x02 \x01(\x0b\x32\x13.atp.v1.Reservation\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x10\n\x08repeated\x18\x04 \x01(\x08\x12\x36\n\x12latest_expire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlimit_name\x18\x06 \x01(\t\"/\n\x15GetReservationRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\"B\n\x16GetReservationResponse\x12(\n\x0breservation\x18\x01 \x01(\x0b\x32\x13.atp.v1.Reservation\"&\n\x16GetAvailabilityRequest\x12\x0c\n\x04skus\x18\x01 \x03(\t\"G\n\x17GetAvailabilityResponse\x12,\n\x0e\x61vailabilities\x18\x01 \x03(\x0b\x32\x14.atp.v1.Availability\"\xc0\x01\n\x0c\x41vailability\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\r\n\x05known\x18\x02 \x01(\x08\x12\x1a\n\x12\x61vailable_quantity\x18\x03 \x01(\x03\x12\x18\n\x10on_hand_quantity\x18\x04 \x01(\x03\x12\x15\n\rheld_quantity\x18\x05 \x01(\x03\x12\x35\n\x11\x66irst_expire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x07 \x01(\x03\"B\n\x0e\x45xecuteRequest\x12!\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x0f.atp.v1.Command\x12\r\n\x05\x62rief\x18\x02 \x01(\x08\"\xbc\x01\n\x07\x43ommand\x12)\n\x07reserve\x18\x01 \x01(\x0b\x32\x16.atp.v1.ReserveRequestH\x00\x12\'\n\x06\x63ommit\x18\x02 \x01(\x0b\x32\x15.atp.v1.CommitRequestH\x00\x12)\n\x07release\x18\x03 \x01(\x0b\x32\x16.atp.v1.ReleaseRequestH\x00\x12\'\n\x06\x65xtend\x18\x04 \x01(\x0b\x32\x15.atp.v1.ExtendRequestH\x00\x42\t\n\x07\x63ommand\"9\n\x0f\x45xecuteResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.atp.v1.CommandResult\"\xec\x01\n\rCommandResult\x12*\n\x07reserve\x18\x01 \x01(\x0b\x32\x17.atp.v1.ReserveResponseH\x00\x12(\n\x06\x63ommit\x18\x02 \x01(\x0b\x32\x16.atp.v1.CommitResponseH\x00\x12*\n\x07release\x18\x03 \x01(\x0b\x32\x17.atp.v1.ReleaseResponseH\x00\x12(\n\x06\x65xtend\x18\x04 \x01(\x0b\x32\x16.atp.v1.ExtendResponseH\x00\x12%\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x14.atp.v1.CommandErrorH\x00\x42\x08\n\x06result\"\x90\x01\n\x0c\x43ommandError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x12\n\nlimit_name\x18\x05 \x01(\t\x12.\n\x0bretry_delay\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration*\xb1\x01\n\x10ReservationState\x12!\n\x1dRESERVATION_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16RESERVATION_STATE_HELD\x10\x01\x12\x1f\n\x1bRESERVATION_STATE_COMMITTED\x10\x02\x12\x1e\n\x1aRESERVATION_STATE_RELEASED\x10\x03\x12\x1d\n\x19RESERVATION_STATE_EXPIRED\x10\x04*\xbf\x03\n\x0eReserveOutcome\x12\x1f\n\x1bRESERVE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17RESERVE_OUTCOME_GRANTED\x10\x01\x12%\n!RESERVE_OUTCOME_GRANTED_PARTIALLY\x10\x02\x12%\n!RESERVE_OUTCOME_REQUEST_ID_REUSED\x10\x03\x12\'\n#RESERVE_OUTCOME_EXPIRY_OUT_OF_RANGE\x10\x04\x12&\n\"RESERVE_OUTCOME_REPLACED_NOT_FOUND\x10\x05\x12&\n\"RESERVE_OUTCOME_REPLACED_NOT_OWNED\x10\x06\x12\"\n\x1eRESERVE_OUTCOME_REPLACED_ENDED\x10\x07\x12\x1f\n\x1bRESERVE_OUTCOME_SKU_UNKNOWN\x10\x08\x12\x1f\n\x1bRESERVE_OUTCOME_CAP_REACHED\x10\t\x12\x1f\n\x1bRESERVE_OUTCOME_STOCK_SHORT\x10\n\x12!\n\x1dRESERVE_OUTCOME_LIMIT_REACHED\x10\x0b*\xbf\x01\n\x0bLineOutcome\x12\x1c\n\x18LINE_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14LINE_OUTCOME_GRANTED\x10\x01\x12\x1c\n\x18LINE_OUTCOME_SKU_UNKNOWN\x10\x02\x12\x1c\n\x18LINE_OUTCOME_CAP_REACHED\x10\x03\x12\x1c\n\x18LINE_OUTCOME_STOCK_SHORT\x10\x04\x12\x1e\n\x1aLINE_OUTCOME_NOT_ATTEMPTED\x10\x05*\x90\x03\n\rChangeOutcome\x12\x1e\n\x1a\x43HANGE_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43HANGE_OUTCOME_DONE\x10\x01\x12$\n CHANGE_OUTCOME_REQUEST_ID_REUSED\x10\x02\x12\x1c\n\x18\x43HANGE_OUTCOME_NOT_FOUND\x10\x03\x12$\n CHANGE_OUTCOME_ALREADY_COMMITTED\x10\x04\x12#\n\x1f\x43HANGE_OUTCOME_ALREADY_RELEASED\x10\x05\x12\"\n\x1e\x43HANGE_OUTCOME_ALREADY_EXPIRED\x10\x06\x12!\n\x1d\x43HANGE_OUTCOME_LINE_NOT_FOUND\x10\x07\x12&\n\"CHANGE_OUTCOME_QUANTITY_ABOVE_HELD\x10\x08\x12&\n\"CHANGE_OUTCOME_EXPIRY_OUT_OF_RANGE\x10\t\x12 \n\x1c\x43HANGE_OUTCOME_LIMIT_REACHED\x10\n2\xe3\x03\n\x12ReservationService\x12:\n\x07Reserve\x12\x16.atp.v1.ReserveRequest\x1a\x17.atp.v1.ReserveResponse\x12\x37\n\x06\x43ommit\x12\x15.atp.v1.CommitRequest\x1a\x16.atp.v1.CommitResponse\x12:\n\x07Release\x12\x16.atp.v1.ReleaseRequest\x1a\x17.atp.v1.ReleaseResponse\x12\x37\n\x06\x45xtend\x12\x15.atp.v1.ExtendRequest\x1a\x16.atp.v1.ExtendResponse\x12O\n\x0eGetReservation\x12\x1d.atp.v1.GetReservationRequest\x1a\x1e.atp.v1.GetReservationResponse\x12R\n\x0fGetAvailability\x12\x1e.atp.v1.GetAvailabilityRequest\x1a\x1f.atp.v1.GetAvailabilityResponse\x12>\n\x07\x45xecute\x12\x16.atp.v1.ExecuteRequest\x1a\x17.atp.v1.ExecuteResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atp/v1/reservation_service.proto\x12\x06\x61tp.v1\x1a\x18\x61tp/v1/reservation.proto\x1a\x1egoogle/protobuf/duration.proto\"B\n\x0e\x45xecuteRequest\x12!\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x0f.atp.v1.Command\x12\r\n\x05\x62rief\x18\x02 \x01(\x08\"\xbc\x01\n\x07\x43ommand\x12)\n\x07reserve\x18\x01 \x01(\x0b\x32\x16.atp.v1.ReserveRequestH\x00\x12\'\n\x06\x63ommit\x18\x02 \x01(\x0b\x32\x15.atp.v1.CommitRequestH\x00\x12)\n\x07release\x18\x03 \x01(\x0b\x32\x16.atp.v1.ReleaseRequestH\x00\x12\'\n\x06\x65xtend\x18\x04 \x01(\x0b\x32\x15.atp.v1.ExtendRequestH\x00\x42\t\n\x07\x63ommand\"9\n\x0f\x45xecuteResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.atp.v1.CommandResult\"\xec\x01\n\rCommandResult\x12*\n\x07reserve\x18\x01 \x01(\x0b\x32\x17.atp.v1.ReserveResponseH\x00\x12(\n\x06\x63ommit\x18\x02 \x01(\x0b\x32\x16.atp.v1.CommitResponseH\x00\x12*\n\x07release\x18\x03 \x01(\x0b\x32\x17.atp.v1.ReleaseResponseH\x00\x12(\n\x06\x65xtend\x18\x04 \x01(\x0b\x32\x16.atp.v1.ExtendResponseH\x00\x12%\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x14.atp.v1.CommandErrorH\x00\x42\x08\n\x06result\"\x90\x01\n\x0c\x43ommandError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x12\n\nlimit_name\x18\x05 \x01(\t\x12.\n\x0bretry_delay\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration2\xe3\x03\n\x12ReservationService\x12:\n\x07Reserve\x12\x16.atp.v1.ReserveRequest\x1a\x17.atp.v1.ReserveResponse\x12\x37\n\x06\x43ommit\x12\x15.atp.v1.CommitRequest\x1a\x16.atp.v1.CommitResponse\x12:\n\x07Release\x12\x16.atp.v1.ReleaseRequest\x1a\x17.atp.v1.ReleaseResponse\x12\x37\n\x06\x45xtend\x12\x15.atp.v1.ExtendRequest\x1a\x16.atp.v1.ExtendResponse\x12O\n\x0eGetReservation\x12\x1d.atp.v1.GetReservationRequest\x1a\x1e.atp.v1.GetReservationResponse\x12R\n\x0fGetAvailability\x12\x1e.atp.v1.GetAvailabilityRequest\x1a\x1f.atp.v1.GetAvailabilityResponse\x12>\n\x07\x45xecute\x12\x16.atp.v1.ExecuteRequest\x1a\x17.atp.v1.ExecuteResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atp.v1.reservation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESERVATIONSTATE']._serialized_start=3529
-  _globals['_RESERVATIONSTATE']._serialized_end=3706
-  _globals['_RESERVEOUTCOME']._serialized_start=3709
-  _globals['_RESERVEOUTCOME']._serialized_end=4156
-  _globals['_LINEOUTCOME']._serialized_start=4159
-  _globals['_LINEOUTCOME']._serialized_end=4350
-  _globals['_CHANGEOUTCOME']._serialized_start=4353
-  _globals['_CHANGEOUTCOME']._serialized_end=4753
-  _globals['_LINE']._serialized_start=109
-  _globals['_LINE']._serialized_end=146
-  _globals['_RESERVEREQUEST']._serialized_start=149
-  _globals['_RESERVEREQUEST']._serialized_end=417
-  _globals['_RESERVERESPONSE']._serialized_start=420
-  _globals['_RESERVERESPONSE']._serialized_end=660
-  _globals['_LINERESULT']._serialized_start=663
-  _globals['_LINERESULT']._serialized_end=865
-  _globals['_CAPREFUSAL']._serialized_start=868
-  _globals['_CAPREFUSAL']._serialized_end=1001
-  _globals['_RESERVATION']._serialized_start=1004
-  _globals['_RESERVATION']._serialized_end=1324
-  _globals['_RESERVATIONLINE']._serialized_start=1327
-  _globals['_RESERVATIONLINE']._serialized_end=1479
-  _globals['_COMMITREQUEST']._serialized_start=1481
-  _globals['_COMMITREQUEST']._serialized_end=1569
-  _globals['_COMMITRESPONSE']._serialized_start=1572
-  _globals['_COMMITRESPONSE']._serialized_end=1746
-  _globals['_RELEASEREQUEST']._serialized_start=1748
-  _globals['_RELEASEREQUEST']._serialized_end=1837
-  _globals['_RELEASERESPONSE']._serialized_start=1840
-  _globals['_RELEASERESPONSE']._serialized_end=2015
-  _globals['_EXTENDREQUEST']._serialized_start=2018
-  _globals['_EXTENDREQUEST']._serialized_end=2184
-  _globals['_EXTENDRESPONSE']._serialized_start=2187
-  _globals['_EXTENDRESPONSE']._serialized_end=2397
-  _globals['_GETRESERVATIONREQUEST']._serialized_start=2399
-  _globals['_GETRESERVATIONREQUEST']._serialized_end=2446
-  _globals['_GETRESERVATIONRESPONSE']._serialized_start=2448
-  _globals['_GETRESERVATIONRESPONSE']._serialized_end=2514
-  _globals['_GETAVAILABILITYREQUEST']._serialized_start=2516
-  _globals['_GETAVAILABILITYREQUEST']._serialized_end=2554
-  _globals['_GETAVAILABILITYRESPONSE']._serialized_start=2556
-  _globals['_GETAVAILABILITYRESPONSE']._serialized_end=2627
-  _globals['_AVAILABILITY']._serialized_start=2630
-  _globals['_AVAILABILITY']._serialized_end=2822
-  _globals['_EXECUTEREQUEST']._serialized_start=2824
-  _globals['_EXECUTEREQUEST']._serialized_end=2890
-  _globals['_COMMAND']._serialized_start=2893
-  _globals['_COMMAND']._serialized_end=3081
-  _globals['_EXECUTERESPONSE']._serialized_start=3083
-  _globals['_EXECUTERESPONSE']._serialized_end=3140
-  _globals['_COMMANDRESULT']._serialized_start=3143
-  _globals['_COMMANDRESULT']._serialized_end=3379
-  _globals['_COMMANDERROR']._serialized_start=3382
-  _globals['_COMMANDERROR']._serialized_end=3526
-  _globals['_RESERVATIONSERVICE']._serialized_start=4756
-  _globals['_RESERVATIONSERVICE']._serialized_end=5239
+  _globals['_EXECUTEREQUEST']._serialized_start=102
+  _globals['_EXECUTEREQUEST']._serialized_end=168
+  _globals['_COMMAND']._serialized_start=171
+  _globals['_COMMAND']._serialized_end=359
+  _globals['_EXECUTERESPONSE']._serialized_start=361
+  _globals['_EXECUTERESPONSE']._serialized_end=418
+  _globals['_COMMANDRESULT']._serialized_start=421
+  _globals['_COMMANDRESULT']._serialized_end=657
+  _globals['_COMMANDERROR']._serialized_start=660
+  _globals['_COMMANDERROR']._serialized_end=804
+  _globals['_RESERVATIONSERVICE']._serialized_start=807
+  _globals['_RESERVATIONSERVICE']._serialized_end=1290
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from atp.v1 import reservation_pb2 as atp_dot_v1_dot_reservation__pb2
 from atp.v1 import reservation_service_pb2 as atp_dot_v1_dot_reservation__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -37,33 +38,33 @@ class ReservationServiceStub:
         """
         self.Reserve = channel.unary_unary(
                 '/atp.v1.ReservationService/Reserve',
-                request_serializer=atp_dot_v1_dot_reservation__service__pb2.ReserveRequest.SerializeToString,
-                response_deserializer=atp_dot_v1_dot_reservation__service__pb2.ReserveResponse.FromString,
+                request_serializer=atp_dot_v1_dot_reservation__pb2.ReserveRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_reservation__pb2.ReserveResponse.FromString,
                 _registered_method=True)
         self.Commit = channel.unary_unary(
                 '/atp.v1.ReservationService/Commit',
-                request_serializer=atp_dot_v1_dot_reservation__service__pb2.CommitRequest.SerializeToString,
-                response_deserializer=atp_dot_v1_dot_reservation__service__pb2.CommitResponse.FromString,
+                request_serializer=atp_dot_v1_dot_reservation__pb2.CommitRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_reservation__pb2.CommitResponse.FromString,
                 _registered_method=True)
         self.Release = channel.unary_unary(
                 '/atp.v1.ReservationService/Release',
-                request_serializer=atp_dot_v1_dot_reservation__service__pb2.ReleaseRequest.SerializeToString,
-                response_deserializer=atp_dot_v1_dot_reservation__service__pb2.ReleaseResponse.FromString,
+                request_serializer=atp_dot_v1_dot_reservation__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_reservation__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
         self.Extend = channel.unary_unary(
                 '/atp.v1.ReservationService/Extend',
-                request_serializer=atp_dot_v1_dot_reservation__service__pb2.ExtendRequest.SerializeToString,
-                response_deserializer=atp_dot_v1_dot_reservation__service__pb2.ExtendResponse.FromString,
+                request_serializer=atp_dot_v1_dot_reservation__pb2.ExtendRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_reservation__pb2.ExtendResponse.FromString,
                 _registered_method=True)
         self.GetReservation = channel.unary_unary(
                 '/atp.v1.ReservationService/GetReservation',
-                request_serializer=atp_dot_v1_dot_reservation__service__pb2.GetReservationRequest.SerializeToString,
-                response_deserializer=atp_dot_v1_dot_reservation__service__pb2.GetReservationResponse.FromString,
+                request_serializer=atp_dot_v1_dot_reservation__pb2.GetReservationRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_reservation__pb2.GetReservationResponse.FromString,
                 _registered_method=True)
         self.GetAvailability = channel.unary_unary(
                 '/atp.v1.ReservationService/GetAvailability',
-                request_serializer=atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityRequest.SerializeToString,
-                response_deserializer=atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityResponse.FromString,
+                request_serializer=atp_dot_v1_dot_reservation__pb2.GetAvailabilityRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_reservation__pb2.GetAvailabilityResponse.FromString,
                 _registered_method=True)
         self.Execute = channel.stream_stream(
                 '/atp.v1.ReservationService/Execute',
@@ -148,33 +149,33 @@ def add_ReservationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Reserve': grpc.unary_unary_rpc_method_handler(
                     servicer.Reserve,
-                    request_deserializer=atp_dot_v1_dot_reservation__service__pb2.ReserveRequest.FromString,
-                    response_serializer=atp_dot_v1_dot_reservation__service__pb2.ReserveResponse.SerializeToString,
+                    request_deserializer=atp_dot_v1_dot_reservation__pb2.ReserveRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_reservation__pb2.ReserveResponse.SerializeToString,
             ),
             'Commit': grpc.unary_unary_rpc_method_handler(
                     servicer.Commit,
-                    request_deserializer=atp_dot_v1_dot_reservation__service__pb2.CommitRequest.FromString,
-                    response_serializer=atp_dot_v1_dot_reservation__service__pb2.CommitResponse.SerializeToString,
+                    request_deserializer=atp_dot_v1_dot_reservation__pb2.CommitRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_reservation__pb2.CommitResponse.SerializeToString,
             ),
             'Release': grpc.unary_unary_rpc_method_handler(
                     servicer.Release,
-                    request_deserializer=atp_dot_v1_dot_reservation__service__pb2.ReleaseRequest.FromString,
-                    response_serializer=atp_dot_v1_dot_reservation__service__pb2.ReleaseResponse.SerializeToString,
+                    request_deserializer=atp_dot_v1_dot_reservation__pb2.ReleaseRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_reservation__pb2.ReleaseResponse.SerializeToString,
             ),
             'Extend': grpc.unary_unary_rpc_method_handler(
                     servicer.Extend,
-                    request_deserializer=atp_dot_v1_dot_reservation__service__pb2.ExtendRequest.FromString,
-                    response_serializer=atp_dot_v1_dot_reservation__service__pb2.ExtendResponse.SerializeToString,
+                    request_deserializer=atp_dot_v1_dot_reservation__pb2.ExtendRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_reservation__pb2.ExtendResponse.SerializeToString,
             ),
             'GetReservation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReservation,
-                    request_deserializer=atp_dot_v1_dot_reservation__service__pb2.GetReservationRequest.FromString,
-                    response_serializer=atp_dot_v1_dot_reservation__service__pb2.GetReservationResponse.SerializeToString,
+                    request_deserializer=atp_dot_v1_dot_reservation__pb2.GetReservationRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_reservation__pb2.GetReservationResponse.SerializeToString,
             ),
             'GetAvailability': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAvailability,
-                    request_deserializer=atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityRequest.FromString,
-                    response_serializer=atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityResponse.SerializeToString,
+                    request_deserializer=atp_dot_v1_dot_reservation__pb2.GetAvailabilityRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_reservation__pb2.GetAvailabilityResponse.SerializeToString,
             ),
             'Execute': grpc.stream_stream_rpc_method_handler(
                     servicer.Execute,
@@ -208,8 +209,8 @@ class ReservationService:
             request,
             target,
             '/atp.v1.ReservationService/Reserve',
-            atp_dot_v1_dot_reservation__service__pb2.ReserveRequest.SerializeToString,
-            atp_dot_v1_dot_reservation__service__pb2.ReserveResponse.FromString,
+            atp_dot_v1_dot_reservation__pb2.ReserveRequest.SerializeToString,
+            atp_dot_v1_dot_reservation__pb2.ReserveResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -235,8 +236,8 @@ class ReservationService:
             request,
             target,
             '/atp.v1.ReservationService/Commit',
-            atp_dot_v1_dot_reservation__service__pb2.CommitRequest.SerializeToString,
-            atp_dot_v1_dot_reservation__service__pb2.CommitResponse.FromString,
+            atp_dot_v1_dot_reservation__pb2.CommitRequest.SerializeToString,
+            atp_dot_v1_dot_reservation__pb2.CommitResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -262,8 +263,8 @@ class ReservationService:
             request,
             target,
             '/atp.v1.ReservationService/Release',
-            atp_dot_v1_dot_reservation__service__pb2.ReleaseRequest.SerializeToString,
-            atp_dot_v1_dot_reservation__service__pb2.ReleaseResponse.FromString,
+            atp_dot_v1_dot_reservation__pb2.ReleaseRequest.SerializeToString,
+            atp_dot_v1_dot_reservation__pb2.ReleaseResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -289,8 +290,8 @@ class ReservationService:
             request,
             target,
             '/atp.v1.ReservationService/Extend',
-            atp_dot_v1_dot_reservation__service__pb2.ExtendRequest.SerializeToString,
-            atp_dot_v1_dot_reservation__service__pb2.ExtendResponse.FromString,
+            atp_dot_v1_dot_reservation__pb2.ExtendRequest.SerializeToString,
+            atp_dot_v1_dot_reservation__pb2.ExtendResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -316,8 +317,8 @@ class ReservationService:
             request,
             target,
             '/atp.v1.ReservationService/GetReservation',
-            atp_dot_v1_dot_reservation__service__pb2.GetReservationRequest.SerializeToString,
-            atp_dot_v1_dot_reservation__service__pb2.GetReservationResponse.FromString,
+            atp_dot_v1_dot_reservation__pb2.GetReservationRequest.SerializeToString,
+            atp_dot_v1_dot_reservation__pb2.GetReservationResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -343,8 +344,8 @@ class ReservationService:
             request,
             target,
             '/atp.v1.ReservationService/GetAvailability',
-            atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityRequest.SerializeToString,
-            atp_dot_v1_dot_reservation__service__pb2.GetAvailabilityResponse.FromString,
+            atp_dot_v1_dot_reservation__pb2.GetAvailabilityRequest.SerializeToString,
+            atp_dot_v1_dot_reservation__pb2.GetAvailabilityResponse.FromString,
             options,
             channel_credentials,
             insecure,
