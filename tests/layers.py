@@ -21,6 +21,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
         "vocabulary": "",
         "units": "",
         "clock": "",
+        "command": "client",
         "v1": "",
         "settings": "units",
         "engine": "",

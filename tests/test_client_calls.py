@@ -18,7 +18,7 @@ import pytest
 
 from atp import AsyncClient, Client
 from atp import client as atp_client
-from atp.client import ChannelOptions, RetryPolicy, control_calls, data_calls
+from atp.client import ChannelOptions, RetryPolicy, batches, control_calls, data_calls
 from atp.vocabulary import (
     Cap,
     CapMode,
@@ -332,7 +332,8 @@ def test_both_faces_offer_the_same_calls() -> None:
         for name, build in vars(module).items()
         if inspect.isfunction(build) and build.__module__ == module.__name__ and name[0] != "_"
     }
-    assert len(builders) == 18
+    builders["execute"] = batches.execute
+    assert len(builders) == 19
     for name, build in builders.items():
         expected = list(inspect.signature(build).parameters.values())
         for face in (Client, AsyncClient):

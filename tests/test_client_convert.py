@@ -21,6 +21,7 @@ from atp.client import (
     InvalidArgument,
     ReplyUnknown,
     Unavailable,
+    batches,
     control_calls,
     convert,
     data_calls,
@@ -80,7 +81,7 @@ def test_the_methods_are_those_of_the_protos() -> None:
         for service in module.DESCRIPTOR.services_by_name.values()
         for rpc in service.methods
     }
-    methods = (*data_calls.METHODS, *control_calls.METHODS, feed.WATCH)
+    methods = (*data_calls.METHODS, batches.EXECUTE, *control_calls.METHODS, feed.WATCH)
     assert {(m.plane, m.path, m.response.DESCRIPTOR.full_name) for m in methods} == expected
 
 

@@ -7,7 +7,9 @@
 #   settings.py     every setting, one row each; the only reader of the environment
 #   clock.py        the only reader of time
 #   server/         the two planes over gRPC; the only place with start and stop order
-#   client.py       Client and AsyncClient: what a checkout imports
+#   _front.pyx      the data plane: HTTP/2, gRPC and protobuf on native threads; front/ its modules
+#   client/         Client and AsyncClient: what a checkout imports
+#   command.py      what its batches are made of
 #   cli/            the `atp` command
 """A stock reservation engine: holds that stay true in the first seconds of a flash sale.
 

@@ -6,6 +6,7 @@
     hold.py           a hold as a context manager
     retry.py          when a call is tried again, and after how long
     data_calls.py     what a checkout asks        control_calls.py   what operators ask
+    batches.py        many commands in one call
     feed.py           a watch of the change feed  changes.py         what a feed tells of
     call.py           one logical call, before it is sent
     convert.py        the messages of atp.v1 as vocabulary

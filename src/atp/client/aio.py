@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import grpc
 import grpc.aio
 
-from atp.client import changes, control_calls, data_calls, feed
+from atp.client import batches, changes, control_calls, data_calls, feed
 from atp.client import channel as channels
 from atp.client.call import Call, Method, Plane, dress_as_method
 from atp.client.changes import Change
@@ -92,6 +92,7 @@ class AsyncClient:
     extend = _operation(data_calls.extend)
     get_reservation = _operation(data_calls.get_reservation)
     get_availability = _operation(data_calls.get_availability)
+    execute = _operation(batches.execute)
     set_stock = _operation(control_calls.set_stock)
     adjust_stock = _operation(control_calls.adjust_stock)
     batch_set_stock = _operation(control_calls.batch_set_stock)
@@ -181,9 +182,9 @@ class AsyncClient:
                 return call.parse(response)
 
     @functools.cached_property
-    def _callables(self) -> dict[Method, grpc.aio.UnaryUnaryMultiCallable[Any, Any]]:
+    def _callables(self) -> dict[Method, Callable[..., Any]]:
         opened = self._open()
-        return {
+        made: dict[Method, Callable[..., Any]] = {
             method: opened[method.plane].unary_unary(
                 method.path,
                 request_serializer=channels.serialize,
@@ -191,6 +192,8 @@ class AsyncClient:
             )
             for method in (*data_calls.METHODS, *control_calls.METHODS)
         }
+        made[batches.EXECUTE] = _one_batch(opened[Plane.DATA])
+        return made
 
     @functools.cached_property
     def _watch(self) -> grpc.aio.UnaryStreamMultiCallable[Any, Any]:
@@ -228,3 +231,18 @@ class AsyncClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _one_batch(channel: grpc.aio.Channel) -> Callable[..., Any]:
+    """Execute as a call with one request and one response."""
+    stream: grpc.aio.StreamStreamMultiCallable[Any, Any] = channel.stream_stream(
+        batches.EXECUTE.path,
+        request_serializer=channels.serialize,
+        response_deserializer=batches.EXECUTE.response.FromString,
+    )
+
+    async def send(request: Any, *, timeout: float) -> Any:
+        responses = [response async for response in stream(iter((request,)), timeout=timeout)]
+        return batches.only_response(responses)
+
+    return send

@@ -180,14 +180,19 @@ def from_rpc_error(error: grpc.RpcError | grpc.aio.AioRpcError) -> AtpError:
             metadata.setdefault("field", detail.field_violations[0].field)
         elif isinstance(detail, error_details_pb2.RetryInfo):
             retry_delay_s = detail.retry_delay.seconds + detail.retry_delay.nanos / 1e9
-    return _BY_CODE.get(code, AtpError)(
+    return error_of_code(
+        code,
         message,
-        code=code,
         reason=reason,
         metadata=metadata,
         retry_delay_s=retry_delay_s,
         answered=answered,
     )
+
+
+def error_of_code(code: grpc.StatusCode, message: str, **told: Any) -> AtpError:
+    """The error of the class that goes with a gRPC status; `told` as AtpError takes it."""
+    return _BY_CODE.get(code, AtpError)(message, code=code, **told)
 
 
 _DETAIL_TYPES = (

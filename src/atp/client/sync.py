@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import grpc
 
-from atp.client import changes, control_calls, data_calls, feed
+from atp.client import batches, changes, control_calls, data_calls, feed
 from atp.client import channel as channels
 from atp.client.call import Call, Method, Plane, dress_as_method
 from atp.client.changes import Change
@@ -77,7 +77,7 @@ class Client:
             Plane.DATA: _channel(data_address, data_tls, options),
             Plane.CONTROL: _channel(control_address, control_tls, options),
         }
-        self._callables: dict[Method, grpc.UnaryUnaryMultiCallable[Any, Any]] = {
+        self._callables: dict[Method, Callable[..., Any]] = {
             method: self._channels[method.plane].unary_unary(
                 method.path,
                 request_serializer=channels.serialize,
@@ -85,6 +85,7 @@ class Client:
             )
             for method in (*data_calls.METHODS, *control_calls.METHODS)
         }
+        self._callables[batches.EXECUTE] = _one_batch(self._channels[Plane.DATA])
         self._watch: grpc.UnaryStreamMultiCallable[Any, Any] = self._channels[
             Plane.CONTROL
         ].unary_stream(
@@ -100,6 +101,7 @@ class Client:
     extend = _operation(data_calls.extend)
     get_reservation = _operation(data_calls.get_reservation)
     get_availability = _operation(data_calls.get_availability)
+    execute = _operation(batches.execute)
     set_stock = _operation(control_calls.set_stock)
     adjust_stock = _operation(control_calls.adjust_stock)
     batch_set_stock = _operation(control_calls.batch_set_stock)
@@ -198,6 +200,20 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _one_batch(channel: grpc.Channel) -> Callable[..., Any]:
+    """Execute as a call with one request and one response."""
+    stream: grpc.StreamStreamMultiCallable[Any, Any] = channel.stream_stream(
+        batches.EXECUTE.path,
+        request_serializer=channels.serialize,
+        response_deserializer=batches.EXECUTE.response.FromString,
+    )
+
+    def send(request: Any, *, timeout: float) -> Any:
+        return batches.only_response(list(stream(iter((request,)), timeout=timeout)))
+
+    return send
 
 
 def _channel(address: str, tls: Tls | None, options: ChannelOptions) -> grpc.Channel:
