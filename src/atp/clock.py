@@ -116,6 +116,12 @@ class Clock:
         steady = self._read_steady()
         return Mark(self._boot, steady, self._at(steady))
 
+    @property
+    def anchor(self) -> tuple[int, int, int]:
+        """What time is reckoned from, for whoever reckons it elsewhere: wall time at the anchor,
+        steady time (CLOCK_BOOTTIME) there, parts per million for SLEW_HORIZON_NS after it."""
+        return self._anchor
+
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch; never less than any answer before."""
         return self._at(self._read_steady())

@@ -47,6 +47,57 @@ def _plane(name: str, address: str, callers: str) -> tuple[Setting, ...]:
 
 SETTINGS: Mapping[str, Setting] = _table(
     *_plane("data_plane", "127.0.0.1:7300", "checkouts"),
+    Setting(
+        "data_plane.threads",
+        "integer",
+        0,
+        "Threads that answer checkouts; 0: one for each core but one.",
+        0,
+        256,
+    ),
+    Setting(
+        "data_plane.idle_timeout",
+        "duration",
+        600 * SECOND,
+        "A connection without a call for so long is closed; clients connect again by themselves.",
+        SECOND,
+        DAY,
+    ),
+    Setting(
+        "data_plane.request_timeout",
+        "duration",
+        10 * SECOND,
+        "How long the message of a call may take to arrive whole, and the handshake of a"
+        " connection.",
+        SECOND // 10,
+        HOUR,
+    ),
+    Setting(
+        "data_plane.keepalive",
+        "duration",
+        60 * SECOND,
+        "A connection that was silent for so long is asked whether it is still there, and closed if"
+        " it does not answer within 20 s.",
+        SECOND,
+        DAY,
+    ),
+    Setting(
+        "data_plane.metadata_bytes_max",
+        "size",
+        16 << 10,
+        "Largest metadata of a call, names and values and 32 bytes for each; more is refused.",
+        1 << 10,
+        MIB,
+    ),
+    Setting(
+        "data_plane.buffer_bytes_max",
+        "size",
+        256 * MIB,
+        "Bytes of messages that may be on their way in or out, over all connections; over it calls"
+        " are refused as OVERLOADED.",
+        64 * MIB,
+        1 << 40,
+    ),
     *_plane("control_plane", "127.0.0.1:7301", "operators"),
     Setting(
         "hold.default_ttl",
@@ -189,8 +240,9 @@ SETTINGS: Mapping[str, Setting] = _table(
         "server.calls_max",
         "integer",
         10_000,
-        "Calls open at once on each plane; over it a call is refused as OVERLOADED, or, while as"
-        " many wait in gRPC's own queue, as CANCELLED. A refused call was not judged.",
+        "Calls open at once on each plane; over it a call is refused as OVERLOADED (on the control"
+        " plane, while as many wait in gRPC's own queue, as CANCELLED). A refused call was not"
+        " judged.",
         1,
         1_000_000,
     ),
@@ -205,17 +257,17 @@ SETTINGS: Mapping[str, Setting] = _table(
     Setting(
         "server.streams_max",
         "integer",
-        10_000,
-        "Calls open at once on one connection; a client queues what is over it, or is told"
-        " UNAVAILABLE.",
+        256,
+        "Calls open at once on one connection; what is over it waits in the client. More"
+        " connections, not more calls on one, are the way to more.",
         1,
         1_000_000,
     ),
     Setting(
         "server.message_bytes_max",
         "size",
-        MIB,
-        "Largest request; a larger one is refused unread as RESOURCE_EXHAUSTED.",
+        4 * MIB,
+        "Largest request, a batch of Execute included; a larger one is refused unread as RESOURCE_EXHAUSTED.",
         MIB,
         64 * MIB,
     ),

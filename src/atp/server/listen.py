@@ -23,11 +23,21 @@ class StartFailed(Exception):
     """The server can't start; the message is one line that says what to change."""
 
 
+class Pem(NamedTuple):
+    """The files of a plane's TLS; `client_ca` empty: clients need no certificate."""
+
+    cert: bytes
+    key: bytes
+    client_ca: bytes
+
+
 class Listen(NamedTuple):
     """Where and how a plane will listen; `address` is numeric, as gRPC takes it."""
 
     address: str
     credentials: grpc.ServerCredentials | None
+    pem: Pem | None
+    """The same for who does not speak through grpcio."""
 
 
 def prepare(settings: Settings, plane: str) -> Listen:
@@ -40,15 +50,20 @@ def prepare(settings: Settings, plane: str) -> Listen:
     text = settings.text(name)
     host, port = parse_address(text)
     family, ip = _resolve(name, text, host, port)
-    credentials = _credentials(settings, plane)
-    if credentials is None and not settings["server.insecure"] and not _is_loopback(ip):
+    pem = _pem(settings, plane)
+    if pem is None and not settings["server.insecure"] and not _is_loopback(ip):
         raise StartFailed(
             f"{name} {text} is not a loopback address and has no TLS: set {plane}.tls.cert and"
             f" {plane}.tls.key, or say --insecure if every caller on that network may call"
         )
     if port != 0:
         _probe(name, text, family, (ip, port))
-    return Listen(join_address(ip, port), credentials)
+    credentials = None
+    if pem is not None:
+        credentials = grpc.ssl_server_credentials(
+            [(pem.key, pem.cert)], pem.client_ca or None, bool(pem.client_ca)
+        )
+    return Listen(join_address(ip, port), credentials, pem)
 
 
 def join_address(host: str, port: int) -> str:
@@ -87,7 +102,7 @@ def _probe(name: str, text: str, family: socket.AddressFamily, address: tuple[st
             ) from None
 
 
-def _credentials(settings: Settings, plane: str) -> grpc.ServerCredentials | None:
+def _pem(settings: Settings, plane: str) -> Pem | None:
     cert, key, client_ca = (settings.text(f"{plane}.tls.{part}") for part in TLS_PARTS)
     if not cert:
         return None
@@ -112,9 +127,7 @@ def _credentials(settings: Settings, plane: str) -> grpc.ServerCredentials | Non
             raise StartFailed(
                 f"{plane}.tls.client_ca {client_ca} has no certificate: {_reason(error)}"
             ) from None
-    return grpc.ssl_server_credentials(
-        [(files["key"], files["cert"])], files.get("client_ca"), bool(client_ca)
-    )
+    return Pem(files["cert"], files["key"], files.get("client_ca", b""))
 
 
 def _read(name: str, path: str) -> bytes:
