@@ -24,7 +24,7 @@ def _table(*rows: Setting) -> Mapping[str, Setting]:
     return MappingProxyType(table)
 
 
-def _plane(name: str, address: str, callers: str) -> tuple[Setting, ...]:
+def _plane(name: str, address: str, callers: str, *own: Setting) -> tuple[Setting, ...]:
     return (
         Setting(
             f"{name}.address",
@@ -33,6 +33,7 @@ def _plane(name: str, address: str, callers: str) -> tuple[Setting, ...]:
             f"Where {callers} call: host:port, [IPv6]:port; port 0 takes a free one. Other than a"
             " loopback address needs TLS, or server.insecure.",
         ),
+        *own,
         Setting(f"{name}.tls.cert", "path", "", "File with the certificate chain, PEM."),
         Setting(f"{name}.tls.key", "path", "", "File with the certificate's private key, PEM."),
         Setting(
@@ -45,8 +46,7 @@ def _plane(name: str, address: str, callers: str) -> tuple[Setting, ...]:
     )
 
 
-SETTINGS: Mapping[str, Setting] = _table(
-    *_plane("data_plane", "127.0.0.1:7300", "checkouts"),
+_FRONT = (
     Setting(
         "data_plane.threads",
         "integer",
@@ -98,6 +98,11 @@ SETTINGS: Mapping[str, Setting] = _table(
         64 * MIB,
         1 << 40,
     ),
+)
+"""What the data plane alone has."""
+
+SETTINGS: Mapping[str, Setting] = _table(
+    *_plane("data_plane", "127.0.0.1:7300", "checkouts", *_FRONT),
     *_plane("control_plane", "127.0.0.1:7301", "operators"),
     Setting(
         "hold.default_ttl",
@@ -267,7 +272,8 @@ SETTINGS: Mapping[str, Setting] = _table(
         "server.message_bytes_max",
         "size",
         4 * MIB,
-        "Largest request, a batch of Execute included; a larger one is refused unread as RESOURCE_EXHAUSTED.",
+        "Largest request, a batch of Execute included; a larger one is refused unread as"
+        " RESOURCE_EXHAUSTED.",
         MIB,
         64 * MIB,
     ),
