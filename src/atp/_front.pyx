@@ -3,6 +3,7 @@
 # journal's writer. The cimports below, from base to leaf, are the map of it:
 #   clock       the server's time without the GIL
 #   answer      what the judge hands to whoever speaks HTTP/2
+#   tls         certificates, and the server's side of a TLS connection
 from libc.stdint cimport int64_t
 
 from atp._core cimport Engine
@@ -11,6 +12,8 @@ from atp.front.clock cimport FrontClock
 from atp.journal._native cimport Writer
 
 cimport cython
+
+include "front/tls.pxi"
 
 
 @cython.final
