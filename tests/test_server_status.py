@@ -126,3 +126,11 @@ def test_the_bounds_that_a_batch_is_checked_against_are_the_engines() -> None:
 
     assert _core.LIMITS["sku_bytes_max"] == convert.SKU_BYTES_MAX
     assert _core.LIMITS["stock_max"] == convert.STOCK_MAX
+
+
+def test_a_retry_after_a_whole_second_has_no_second_of_nanos() -> None:
+    # A full journal was told with a delay of 1,000,000,000 nanos, which no duration may have.
+    told = status.status_of(status.JournalFull())
+    retry = error_details_pb2.RetryInfo()
+    assert told.details[-1].Unpack(retry)
+    assert (retry.retry_delay.seconds, retry.retry_delay.nanos) == (1, 0)

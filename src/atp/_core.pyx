@@ -1,5 +1,6 @@
 # The native engine's one compiled unit. The cimports below, from base to leaf, are the map of it:
 #   native, limits, words, layout   what it is made of, and its numbers
+#   text                            ids, addresses, subjects: from text and to text
 #   arena, locks, expiry            memory, order of locks, when holds are due
 #   stock, records, caps, counters  what it keeps
 #   cut                             what a snapshot needs of those who change something meanwhile
@@ -9,7 +10,7 @@
 #   gate                            what may change while the journal is short of room
 #   ahead                           fetching into the cache what a batch will need
 #   events                          what happened, for whoever remembers it
-#   read, check, digest             copies, recounts, a hash of the whole
+#   read, lookup, check, digest     copies, reading, recounts, a hash of the whole
 # `Engine` is its face in Python: it checks that a command is well-formed, lets go of the GIL, and
 # shapes the answer. It decides nothing. The pieces in core/*.pxi translate between Python and the
 # engine's structs.
@@ -39,19 +40,23 @@ from atp.engine.events cimport (
 )
 from atp.engine.gate cimport GATE_BEHIND, GATE_OPEN, in_the_way
 from atp.engine.housekeep cimport housekeep
-from atp.engine.locks cimport lock, mask_of_hash, unlock
+from atp.engine.locks cimport lock, unlock
+from atp.engine.lookup cimport read_reservation, read_skus
 from atp.engine.native cimport Key, count_leading_zeros, hash64, hash128, load, raise_to, store
 from atp.engine.read cimport (
     LineView, SkuView, View, close_view, open_view, view_record, view_sku,
 )
-from atp.engine.records cimport find_record, forget_old, is_receipt
+from atp.engine.records cimport forget_old, is_receipt
 from atp.engine.reserve cimport reserve
 from atp.engine.scratch cimport (
     JudgedLine, LineAsk, Scratch, close_scratch, open_scratch, room_for_lines,
 )
-from atp.engine.stock cimport find_sku
 from atp.engine.supply cimport SupplyAnswer, SupplyCommand, supply
 from atp.engine.sweep cimport enter, expire_due
+from atp.engine.text cimport (
+    NO_ADDRESS, is_text, limit_name, plain_address, quoted, read_address, read_key, write_address,
+    write_key_text, write_subject,
+)
 from atp.engine.words cimport *
 
 import threading
@@ -180,7 +185,7 @@ cdef class Engine:
             close_view(&view)
 
     def get_availability(self, skus, *, now_ns):
-        return read_skus(self.engine, list(skus), time_of(now_ns, "now_ns"))
+        return availability_of(self.engine, list(skus), time_of(now_ns, "now_ns"))
 
     def set_stock(self, str sku not None, on_hand, *, now_ns, expected=None):
         cdef SupplyCommand command

@@ -51,3 +51,12 @@ class TlsServer:
 
     def close(self) -> bytes:
         """The farewell to send."""
+
+def judge(
+    engine: Engine, method: str, message: bytes, *, now_ns: int, default_ttl_ns: int
+) -> tuple[int, bytes, str, bytes, int]:
+    """One call of ReservationService as the front judges it, for tests: gRPC's code, the response,
+    the error's text, a serialized google.rpc.Status, and the newest change that the answer reveals.
+
+    Raises KeyError for an unknown method.
+    """

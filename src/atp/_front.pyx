@@ -4,16 +4,23 @@
 #   clock       the server's time without the GIL
 #   answer      what the judge hands to whoever speaks HTTP/2
 #   tls         certificates, and the server's side of a TLS connection
+#   judge_state, telling, judging   requests to commands, answers to responses
 from libc.stdint cimport int64_t
 
 from atp._core cimport Engine
 from atp.front.answer cimport Answer
 from atp.front.clock cimport FrontClock
+from atp.front.judge_state cimport Judge
+from atp.front.judging cimport (
+    COMMIT, EXECUTE, EXTEND, GET_AVAILABILITY, GET_RESERVATION, RELEASE, RESERVE, check_bounds,
+    judge_call,
+)
 from atp.journal._native cimport Writer
 
 cimport cython
 
 include "front/tls.pxi"
+include "front/judge_face.pxi"
 
 
 @cython.final

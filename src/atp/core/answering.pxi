@@ -1,19 +1,15 @@
 # From the engine's structs to Python: replies in the words of vocabulary.py. Included by _core.pyx.
 
-cdef extern from "<arpa/inet.h>" nogil:
-    const char* inet_ntop(int family, const void* address, char* text, unsigned int size)
-
-
 cdef str key_text(const Key* key):
-    return f"{key.high:016x}{key.low:016x}"
+    cdef char[32] text
+    write_key_text(key, text)
+    return text[:32].decode("ascii")
 
 
 cdef str address_text(const uint8_t* address, unsigned int size):
     cdef char[64] text
-    if size == 0:
-        return ""
-    inet_ntop(AF_INET if size == 4 else AF_INET6, address, text, sizeof(text))
-    return (<bytes>text).decode("ascii")
+    cdef size_t length = write_address(address, size, text)
+    return text[:length].decode("ascii")
 
 
 cdef str name_text(const char* name, Py_ssize_t size):
@@ -77,11 +73,10 @@ cdef object cap_refusal(Scratch* scratch, CapRefusal* refusal):
 
 
 cdef str subject_text(int kind, int prefix, const uint8_t* subject, unsigned int size):
-    if kind == SUBJECT_CUSTOMER:
-        return name_text(<const char*>subject, size)
-    if kind == SUBJECT_SUBNET:
-        return f"{address_text(subject, size)}/{prefix}"
-    return address_text(subject, size)
+    cdef char[64] text
+    cdef size_t length = write_subject(
+        kind == SUBJECT_CUSTOMER, prefix if kind == SUBJECT_SUBNET else -1, subject, size, text)
+    return name_text(text, length)
 
 
 cdef object change_hold(
@@ -144,26 +139,10 @@ cdef object supply_reply(L.Engine* engine, SupplyCommand* command, str sku):
         bool(answer.repeated), _LIMIT_NAMES[answer.limit], answer.reveals)
 
 
-cdef void read_reservation(
-    L.Engine* engine, const Key* key, int64_t now, View* view
-) noexcept nogil:
-    cdef uint64_t mask = mask_of_hash(key.low)
-    cdef L.Ref ref
-    cdef L.Record* record
-    now = enter(engine, now, mask)
-    ref = find_record(engine, engine.shard(key.low >> 58), key, now)
-    if ref:
-        record = L.record_at(engine, ref)
-        if not is_receipt(record):
-            view_record(engine, record, view)
-    unlock(engine, mask)
-
-
-cdef object read_skus(L.Engine* engine, list skus, int64_t now):
+cdef object availability_of(L.Engine* engine, list skus, int64_t now):
     # At one instant: all their shards are locked together.
     cdef Py_ssize_t count = len(skus)
     cdef Py_ssize_t i
-    cdef uint64_t mask = 0
     cdef _Asked asked
     cdef SkuView* views
     if not 1 <= count <= bounds.BASKET_LINES_MAX:
@@ -178,26 +157,7 @@ cdef object read_skus(L.Engine* engine, list skus, int64_t now):
         raise MemoryError("no memory for the counters of many SKUs")
     try:
         with nogil:
-            view_skus(engine, asked.lines, asked.count, now, views)
+            read_skus(engine, asked.lines, asked.count, now, views)
         return [stock_of(skus[i], &views[i]) for i in range(count)]
     finally:
         free(views)
-
-
-cdef void view_skus(
-    L.Engine* engine, const LineAsk* asks, uint32_t count, int64_t now, SkuView* views
-) noexcept nogil:
-    cdef uint64_t mask = 0
-    cdef uint64_t hash
-    cdef L.Ref ref
-    cdef uint32_t i
-    for i in range(count):
-        mask |= mask_of_hash(hash64(asks[i].sku, asks[i].sku_size))
-    enter(engine, now, mask)
-    for i in range(count):
-        hash = hash64(asks[i].sku, asks[i].sku_size)
-        ref = find_sku(engine.shard(hash >> 58), asks[i].sku, asks[i].sku_size, hash)
-        views[i].known = False
-        if ref:
-            view_sku(L.sku_at(engine, ref), &views[i])
-    unlock(engine, mask)

@@ -1,12 +1,6 @@
 # From Python to the engine's structs: is a command well-formed? Raises FieldInvalid with the
 # field's path. Included by _core.pyx.
 
-cdef extern from "<arpa/inet.h>" nogil:
-    int inet_pton(int family, const char* text, void* address)
-    const int AF_INET
-    const int AF_INET6
-
-
 cdef int64_t at_least(int64_t value, int64_t least, str name) except? -1:
     if value < least:
         raise ValueError(f"{name} is {value}; it is at least {least}")
@@ -119,53 +113,28 @@ cdef int ask_expiration(
 
 
 cdef uint32_t ask_address(str text, str field, uint8_t* into) except? 1:
-    # The address's size: 0, 4 or 16 bytes. An IPv4-mapped IPv6 address is an IPv4 address.
+    # The address's size: 0, 4 or 16 bytes.
     cdef bytes encoded
+    cdef uint32_t size
     if not text:
         return 0
     encoded = text.encode("utf-8", "replace")
-    if b"\0" not in encoded:
-        if inet_pton(AF_INET, encoded, into) == 1:
-            return 4
-        if inet_pton(AF_INET6, encoded, into) == 1:
-            return plain_address(into, 16)
-    raise words.FieldInvalid(field, f"{text!r} is no IPv4 or IPv6 address")
-
-
-cdef uint32_t plain_address(uint8_t* address, uint32_t size) noexcept nogil:
-    # Turns an IPv4-mapped address into the IPv4 address it stands for.
-    cdef const char* mapped = b"\0\0\0\0\0\0\0\0\0\0\xff\xff"
-    if size == 16 and memcmp(address, mapped, 12) == 0:
-        memcpy(address, address + 12, 4)
-        return 4
+    size = read_address(encoded, len(encoded), into)
+    if size == NO_ADDRESS:
+        shown = (<bytes>quoted(encoded)).decode("utf-8", "replace")
+        raise words.FieldInvalid(field, f"{shown} is no IPv4 or IPv6 address")
     return size
-
-
-cdef int hex_digit(Py_UCS4 letter) noexcept:
-    # Lower case only; -1 for anything else.
-    cdef int code = <int>letter
-    if 48 <= code <= 57:
-        return code - 48
-    return code - 87 if 97 <= code <= 102 else -1
 
 
 cdef Key ask_key(str text, str field) except *:
     cdef Key key
-    cdef int i, digit
-    cdef uint64_t[2] halves
-    if len(text) != 32:
-        raise words.FieldInvalid(field, "is no reservation id: 32 lower-case hexadecimal digits")
-    halves[0] = 0
-    halves[1] = 0
-    for i in range(32):
-        digit = hex_digit(text[i])
-        if digit < 0:
-            raise words.FieldInvalid(
-                field, "is no reservation id: 32 lower-case hexadecimal digits")
-        halves[i // 16] = (halves[i // 16] << 4) | <uint64_t>digit
-    key.high = halves[0]
-    key.low = halves[1]
-    return key
+    cdef Py_ssize_t size = 0
+    cdef const char* data
+    if text.isascii():
+        data = PyUnicode_AsUTF8AndSize(text, &size)
+        if read_key(data, size, &key):
+            return key
+    raise words.FieldInvalid(field, "is no reservation id: 32 lower-case hexadecimal digits")
 
 
 cdef int64_t ask_units(units, str field) except? -1:

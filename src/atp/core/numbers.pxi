@@ -37,13 +37,7 @@ _LIMIT_MEANINGS = {
     "memory": "bytes in use by the engine's tables",
 }
 _LIMIT_NAMES = {
-    LIMIT_NONE: "",
-    LIMIT_LIVE_HOLDS: "live_holds_max",
-    LIMIT_CAP_COUNTERS: "cap_counters_max",
-    LIMIT_MEMORY: "memory",
-    LIMIT_SKUS: "sku_max",
-    LIMIT_JOURNAL_SPACE: "journal_space",
-    LIMIT_JOURNAL_BACKLOG: "journal_backlog",
+    limit: limit_name(limit).decode("ascii") for limit in range(LIMIT_JOURNAL_BACKLOG + 1)
 }
 
 # The engine's numbers by the names of vocabulary.py; a test holds them against it.

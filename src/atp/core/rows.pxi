@@ -101,35 +101,6 @@ cdef inline const char* text_at(const char* row, Column column, uint32_t* size) 
     return row + column.at
 
 
-cdef bint is_utf8(const char* text, Py_ssize_t size) noexcept with gil:
-    try:
-        text[:size].decode("utf-8")
-    except (UnicodeDecodeError, MemoryError):
-        return False
-    return True
-
-
-cdef inline bint is_text(const char* text, uint32_t size) noexcept nogil:
-    # Is it UTF-8? Most is ASCII, which needs no Python to see; the last eight bytes may overlap the
-    # ones before.
-    cdef uint64_t eight = 0
-    cdef uint64_t seen = 0
-    cdef uint32_t i = 0
-    if size >= 8:
-        while i + 8 < size:
-            memcpy(&eight, text + i, 8)
-            seen |= eight
-            i += 8
-        i = size - 8
-        memcpy(&eight, text + i, 8)
-        seen |= eight
-        i = size
-    while i < size:
-        seen |= <uint8_t>text[i]
-        i += 1
-    return seen & <uint64_t>0x8080808080808080 == 0 or is_utf8(text, size)
-
-
 cdef inline bint is_name(const char* row, Column column, uint32_t least) noexcept nogil:
     # Text of at least so many bytes, in UTF-8.
     cdef uint32_t size = 0

@@ -11,7 +11,7 @@ from atp.engine.change cimport (
     COMMIT, EXTEND, RELEASE, Turn, answer_bad_line, extend_lines, sell_or_give_back,
 )
 from atp.engine.ending cimport give_back_all
-from atp.engine.event_reader cimport EventRead, is_text
+from atp.engine.event_reader cimport EventRead
 from atp.engine.events cimport (
     COMMITTED, EXPIRED, EXTENDED, EventFacts, RELEASED, RESERVED, STOCK_CHANGED,
 )
@@ -20,6 +20,7 @@ from atp.engine.limits cimport NEVER, SKU_BYTES_MAX, STOCK_MAX, TIME_MAX
 from atp.engine.native cimport add, hash64, load, raise_to, store
 from atp.engine.records cimport drop_record, file_receipt, forget_old, make_receipt
 from atp.engine.stock cimport change_on_hand, find_sku, make_sku
+from atp.engine.text cimport is_text
 from atp.engine.words cimport RECEIPT_ADJUST, STATE_EXPIRED
 
 

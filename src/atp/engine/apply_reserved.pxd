@@ -7,7 +7,6 @@ from atp.engine.asked cimport Case
 from atp.engine.caps cimport collect, count_granted, entries_of, read_counters, window_of
 from atp.engine.counters cimport make_counters, raise_counters
 from atp.engine.ending cimport give_back_all
-from atp.engine.event_reader cimport is_text
 from atp.engine.events cimport EventFacts
 from atp.engine.expiry cimport make_room_for_line
 from atp.engine.housekeep cimport housekeep
@@ -21,6 +20,7 @@ from atp.engine.records cimport drop_record, forget_old, make_record
 from atp.engine.reserve cimport FORGET_MOST, fill_record
 from atp.engine.scratch cimport JudgedLine, Scratch, Tally
 from atp.engine.stock cimport find_sku
+from atp.engine.text cimport is_text
 from atp.engine.words cimport (
     LIMIT_CAP_COUNTERS, LIMIT_NONE, RESERVE_GRANTED, RESERVE_GRANTED_PARTIALLY, STATE_RELEASED,
 )

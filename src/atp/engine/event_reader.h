@@ -7,6 +7,7 @@
 #include <protozero/pbf_reader.hpp>
 
 #include "events.h"
+#include "text.h"
 
 namespace atp {
 
@@ -26,32 +27,6 @@ struct EventRead {
   std::uint64_t customer_hash;
   std::uint64_t address_hash;
 };
-
-// Is this UTF-8? Most is ASCII, which is seen eight bytes at a time.
-inline bool is_text(const char* text, std::size_t size) {
-  const auto* at = reinterpret_cast<const unsigned char*>(text);
-  const auto* end = at + size;
-  for (std::uint64_t eight; end - at >= 8; at += 8) {
-    std::memcpy(&eight, at, 8);
-    if (eight & 0x8080808080808080ull) break;
-  }
-  while (at < end) {
-    const unsigned first = *at++;
-    if (first < 0x80) continue;
-    const int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-    if (first < 0xc2 || first > 0xf4 || end - at < more) return false;
-    // The second byte is bounded more narrowly where a longer form, a surrogate or a number beyond
-    // Unicode begins.
-    const unsigned least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    const unsigned most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (at[0] < least || at[0] > most) return false;
-    for (int i = 1; i < more; ++i) {
-      if ((at[i] & 0xc0) != 0x80) return false;
-    }
-    at += more;
-  }
-  return true;
-}
 
 namespace detail {
 

@@ -1,6 +1,5 @@
 # What event_reader.h declares: an event's message read back into facts.
 from libc.stdint cimport uint32_t, uint64_t
-from libcpp cimport bool as cbool
 
 from atp.engine.events cimport EventFacts, EventField, EventLine
 from atp.engine.native cimport Key
@@ -21,6 +20,5 @@ cdef extern from "atp/engine/event_reader.h" namespace "atp" nogil:
         uint64_t customer_hash
         uint64_t address_hash
 
-    cbool is_text(const char* text, size_t size) noexcept
     const char* read_event(const char* data, size_t size, EventRead* into, EventLine* lines,
                            uint32_t room) noexcept

@@ -14,12 +14,12 @@ cdef enum:
     INLINE_RULES = 32
     NO_TALLY = 0xFFFFFFFF
 
-# A line as asked: a view into the caller's bytes.
-cdef struct LineAsk:
-    const char* sku
-    int64_t quantity
-    uint64_t hash  # of the SKU; 0: not known yet
-    uint32_t sku_size
+cdef extern from "atp/engine/line_ask.h" namespace "atp" nogil:
+    struct LineAsk:
+        const char* sku
+        int64_t quantity
+        uint64_t hash
+        uint32_t sku_size
 
 # A SKU of a basket while it is judged; lines of one SKU are one of these.
 cdef struct JudgedLine:

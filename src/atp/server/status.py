@@ -226,7 +226,8 @@ def status_of(error: Exception, request: Message | None = None) -> status_pb2.St
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if row.retry_ms:
-        delay = duration_pb2.Duration(nanos=row.retry_ms * 1_000_000)
+        seconds, milliseconds = divmod(row.retry_ms, 1_000)
+        delay = duration_pb2.Duration(seconds=seconds, nanos=milliseconds * 1_000_000)
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return status_pb2.Status(code=row.code.value[0], message=text, details=map(_packed, details))
 

@@ -1,0 +1,127 @@
+// Goes over the fields of a protobuf message as protobuf's own decoders do: unknown fields of every
+// wire type are skipped, groups too, and what no decoder would take is thrown as Malformed. Owns
+// the wire format's rules beyond protozero's; knows no message.
+#pragma once
+#include <protozero/varint.hpp>
+
+#include <string_view>
+
+#include "atp/engine/text.h"
+
+namespace atp {
+
+struct Malformed {};
+
+constexpr int kDepthMost = 100;  // messages and groups within each other
+
+enum WireType : std::uint32_t {
+  kVarint = 0,
+  kFixed64 = 1,
+  kBytes = 2,
+  kGroup = 3,
+  kGroupEnd = 4,
+  kFixed32 = 5,
+};
+
+constexpr std::uint32_t field(std::uint32_t number, WireType type) { return number << 3 | type; }
+
+class Fields {
+ public:
+  Fields(const char* data, std::size_t size, int depth = kDepthMost)
+      : at_(data), end_(data + size), depth_(depth) {}
+
+  // Goes to the next field; false at the end of the message.
+  bool next() {
+    if (at_ == end_) return false;
+    found_ = read_tag();
+    return true;
+  }
+  // The present field's number and wire type, as field() says them. Whoever knows both takes its
+  // value, once; everybody else skips it.
+  std::uint32_t found() const { return found_; }
+
+  std::uint64_t varint() { return protozero::decode_varint(&at_, end_); }
+  std::string_view bytes() {
+    const std::uint64_t size = varint();
+    if (size > static_cast<std::uint64_t>(end_ - at_)) throw Malformed{};
+    const std::string_view view(at_, size);
+    at_ += size;
+    return view;
+  }
+  std::string_view text() {
+    const std::string_view view = bytes();
+    if (!is_text(view.data(), view.size())) throw Malformed{};
+    return view;
+  }
+  Fields message() {
+    if (depth_ == 0) throw Malformed{};
+    const std::string_view view = bytes();
+    return Fields(view.data(), view.size(), depth_ - 1);
+  }
+  void skip() { skip_value(found_, depth_); }
+
+ private:
+  std::uint32_t read_tag() {
+    std::uint32_t tag = static_cast<unsigned char>(*at_);
+    if (tag < 0x80) {
+      ++at_;
+    } else {
+      tag = read_long_tag();
+    }
+    if (tag < 8) throw Malformed{};  // there is no field 0
+    return tag;
+  }
+  std::uint32_t read_long_tag() {
+    std::uint64_t tag = 0;
+    for (unsigned shift = 0; shift < 35 && at_ != end_; shift += 7) {
+      const std::uint64_t byte = static_cast<unsigned char>(*at_++);
+      tag |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      if (tag > UINT32_MAX) break;
+      return static_cast<std::uint32_t>(tag);
+    }
+    throw Malformed{};
+  }
+  void skip_bytes(std::size_t size) {
+    if (size > static_cast<std::size_t>(end_ - at_)) throw Malformed{};
+    at_ += size;
+  }
+  void skip_value(std::uint32_t tag, int depth) {
+    switch (tag & 7) {
+      case kVarint:
+        varint();
+        return;
+      case kFixed64:
+        return skip_bytes(8);
+      case kBytes:
+        bytes();
+        return;
+      case kGroup:
+        return skip_group(tag, depth);
+      case kFixed32:
+        return skip_bytes(4);
+      default:
+        throw Malformed{};
+    }
+  }
+  // Up to the end of the same number; at most kDepthMost within each other.
+  void skip_group(std::uint32_t tag, int depth) {
+    if (depth == 0) throw Malformed{};
+    while (at_ != end_) {
+      const std::uint32_t inner = read_tag();
+      if ((inner & 7) == kGroupEnd) {
+        if (inner >> 3 != tag >> 3) break;
+        return;
+      }
+      skip_value(inner, depth - 1);
+    }
+    throw Malformed{};
+  }
+
+  const char* at_;
+  const char* end_;
+  std::uint32_t found_ = 0;
+  int depth_;
+};
+
+}  // namespace atp

@@ -1,0 +1,39 @@
+// What one thread of the front needs to judge calls, used again from call to call. Owns the counts
+// of outcomes and the default time to live, which other threads may read and set at any time.
+#pragma once
+#include "atp/front/checked.h"
+#include "atp/front/told.h"
+
+namespace atp {
+
+constexpr int kCountedMethods = 4;   // Reserve, Commit, Release, Extend
+constexpr int kCountedOutcomes = 16;  // more than either has
+
+struct Judge {
+  Judge(Engine* judged, std::int64_t ttl) : engine(judged), default_ttl(ttl) {}
+  Judge(const Judge&) = delete;
+  Judge& operator=(const Judge&) = delete;
+
+  // By one thread, this judge's own; read by any.
+  void count(int method, int outcome) {
+    std::int64_t* one = &counts[method][outcome];
+    __atomic_store_n(one, __atomic_load_n(one, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+  }
+  std::int64_t counted(int method, int outcome) const {
+    return __atomic_load_n(&counts[method][outcome], __ATOMIC_RELAXED);
+  }
+
+  Engine* const engine;
+  std::int64_t default_ttl;  // ns
+  std::int64_t counts[kCountedMethods][kCountedOutcomes] = {};
+
+  // For the call under way.
+  Asked asked{};
+  Checked checked{};
+  LineRoom lines;
+  AskedBatch batch;
+  Out out;
+  Refused refused;
+};
+
+}  // namespace atp
