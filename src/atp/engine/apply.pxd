@@ -17,7 +17,7 @@ from atp.engine.events cimport (
 )
 from atp.engine.layout cimport Engine, Record, Ref, Shard, Sku, sku_at
 from atp.engine.limits cimport NEVER, SKU_BYTES_MAX, STOCK_MAX, TIME_MAX
-from atp.engine.native cimport add, hash64, load, raise_to, store
+from atp.engine.native cimport add, load, raise_to, store
 from atp.engine.records cimport drop_record, file_receipt, forget_old, make_receipt
 from atp.engine.stock cimport change_on_hand, find_sku, make_sku
 from atp.engine.text cimport is_text
@@ -115,7 +115,7 @@ cdef inline const char* check_stock(const EventFacts* facts, const Sku* sku) noe
 cdef inline const char* apply_stock_changed(Applying* applying, int64_t sequence) noexcept nogil:
     cdef Engine* engine = applying.engine
     cdef const EventFacts* facts = &applying.event.facts
-    cdef uint64_t hash = hash64(facts.sku, facts.sku_size)
+    cdef uint64_t hash = applying.event.own_hashes[0]
     cdef Shard* shard = engine.shard(hash >> 58)
     cdef const char* problem
     cdef Ref receipt = 0

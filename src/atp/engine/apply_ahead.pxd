@@ -8,7 +8,7 @@ from atp.engine.applying cimport find_hold
 from atp.engine.event_reader cimport EventRead
 from atp.engine.events cimport EventFacts, RESERVED, STOCK_CHANGED
 from atp.engine.layout cimport Engine, Line, Record, Shard, lines_of, record_at, sku_at
-from atp.engine.native cimport hash64, prefetch_to_write
+from atp.engine.native cimport prefetch_to_write
 from atp.engine.records cimport Caller
 
 
@@ -21,8 +21,8 @@ cdef inline void fetch_counts(Engine* engine, const EventRead* event, bint block
     fetch_for_caps(engine, &caller, blocks)
 
 
-cdef inline void fetch_buckets(Engine* engine, EventRead* event) noexcept nogil:
-    # Hashes what the event names, once, and fetches by it.
+cdef inline void fetch_buckets(Engine* engine, const EventRead* event) noexcept nogil:
+    # By what hash_names left.
     cdef const EventFacts* facts = &event.facts
     cdef uint64_t hash
     cdef uint32_t i
@@ -30,14 +30,11 @@ cdef inline void fetch_buckets(Engine* engine, EventRead* event) noexcept nogil:
         engine.shard(facts.key.low >> 58).records.fetch_bucket(facts.key.low)
     if event.kind == RESERVED:
         for i in range(facts.line_count):
-            hash = hash64(facts.lines[i].sku, facts.lines[i].sku_size)
-            event.own_hashes[i] = hash
+            hash = event.own_hashes[i]
             engine.shard(hash >> 58).skus.fetch_bucket(hash)
-        event.customer_hash = hash64(facts.customer, facts.customer_size)
-        event.address_hash = hash64(facts.address, facts.address_size)
         fetch_counts(engine, event, False)
     elif event.kind == STOCK_CHANGED:
-        hash = hash64(facts.sku, facts.sku_size)
+        hash = event.own_hashes[0]
         engine.shard(hash >> 58).skus.fetch_bucket(hash)
 
 

@@ -14,7 +14,6 @@ from atp.engine.layout cimport (
     Engine, Line, Record, Rule, Window, held_of, lines_of, shard_of, sku_at,
 )
 from atp.engine.limits cimport CUSTOMER_ID_BYTES_MAX, NEVER, SHARDS
-from atp.engine.native cimport hash64
 from atp.engine.places cimport tell, untold_most
 from atp.engine.records cimport drop_record, forget_old, make_record
 from atp.engine.reserve cimport FORGET_MOST, fill_record
@@ -103,8 +102,8 @@ cdef inline const char* count_grant(Applying* applying) noexcept nogil:
     if engine.caps.rules.size() == 0:
         scratch.tally_count = 0
         return NULL
-    case.caller.address_hash = hash64(case.caller.address, case.caller.address_size)
-    case.caller.customer_hash = hash64(case.caller.customer, case.caller.customer_size)
+    case.caller.address_hash = applying.event.address_hash
+    case.caller.customer_hash = applying.event.customer_hash
     for attempt in range(2):
         if not collect(engine, scratch, &case.caller, False):
             return no_memory()

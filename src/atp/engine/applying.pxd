@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from atp.engine.asked cimport Case, ReserveAnswer
 from atp.engine.basket cimport LineTable, find_line, open_table
 from atp.engine.change cimport ChangeAnswer, ChangeCommand, Turn
-from atp.engine.event_reader cimport EventRead
+from atp.engine.event_reader cimport LINES_READ_AHEAD, EventRead
 from atp.engine.events cimport EventFacts
 from atp.engine.layout cimport Engine, PLACE_BITS, Probe, Record, Ref, Shard, kind_of, record_at
 from atp.engine.limits cimport BASKET_LINES_MAX, QUANTITY_MAX, SKU_BYTES_MAX
@@ -100,7 +100,8 @@ cdef inline const char* read_lines(Applying* applying, LineTable* table) noexcep
         if not (1 <= facts.lines[i].sku_size <= SKU_BYTES_MAX
                 and 1 <= facts.lines[i].quantity <= QUANTITY_MAX):
             return b"has a line whose SKU or quantity is out of bounds"
-        hash = hash64(facts.lines[i].sku, facts.lines[i].sku_size)
+        hash = applying.event.own_hashes[i] if i < LINES_READ_AHEAD else hash64(
+            facts.lines[i].sku, facts.lines[i].sku_size)
         if find_line(scratch, table, facts.lines[i].sku, facts.lines[i].sku_size, hash, True) < i:
             return b"names a SKU twice"
         line = &scratch.lines[i]

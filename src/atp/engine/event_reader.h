@@ -22,7 +22,7 @@ struct EventRead {
   Key replaced;
   Key receipt_key;
   EventLine own_lines[kLinesAhead];
-  // Filled in by whoever fetches ahead: hashes of what the event names.
+  // Filled in by hash_names: of a reserve, an end by lines (its first lines), or a stock change.
   std::uint64_t own_hashes[kLinesAhead];
   std::uint64_t customer_hash;
   std::uint64_t address_hash;
@@ -262,6 +262,21 @@ inline const char* read_event(const char* data, std::size_t size, EventRead* int
   return nullptr;
 }
 
-inline void fetch_to_read(const char* at) { __builtin_prefetch(at); }
+// Hashes what the event names, for all who look it up.
+inline void hash_names(EventRead* event) noexcept {
+  const EventFacts& facts = event->facts;
+  for (std::size_t i = 0; i < facts.line_count; ++i) {
+    event->own_hashes[i] = hash64(facts.lines[i].sku, facts.lines[i].sku_size);
+  }
+  if (event->kind == kStockChanged) event->own_hashes[0] = hash64(facts.sku, facts.sku_size);
+  event->customer_hash = hash64(facts.customer, facts.customer_size);
+  event->address_hash = hash64(facts.address, facts.address_size);
+}
+
+// All lines of the cache that these bytes lie in.
+inline void fetch_all(const void* from, std::size_t size) {
+  const char* at = static_cast<const char*>(from);
+  for (std::size_t done = 0; done < size; done += 64) __builtin_prefetch(at + done);
+}
 
 }  // namespace atp

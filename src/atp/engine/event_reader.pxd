@@ -22,3 +22,5 @@ cdef extern from "atp/engine/event_reader.h" namespace "atp" nogil:
 
     const char* read_event(const char* data, size_t size, EventRead* into, EventLine* lines,
                            uint32_t room) noexcept
+    void hash_names(EventRead* event) noexcept
+    void fetch_all(const void* at, size_t size) noexcept

@@ -244,7 +244,7 @@ class Index {
   using Set = tsl::robin_set<std::uint32_t, HashOrPeek, EqualOrAlike, KnownPlace<std::uint32_t>>;
   static constexpr float kLoadMost = 0.9f;
   static constexpr std::size_t kBucketBytes = 8;
-  static constexpr unsigned kLookMost = 4;  // buckets looked through ahead
+  static constexpr int kLookMost = 16;  // buckets looked through ahead; a full table needs many
   // A bucket of the table as it lies in memory: its distance from where it belongs, then the entry.
   struct Bucket {
     std::int16_t distance;
@@ -275,10 +275,11 @@ class Index {
     const std::size_t last = __atomic_load_n(&last_bucket_, __ATOMIC_ACQUIRE);
     const char* buckets = __atomic_load_n(&places_.current, __ATOMIC_ACQUIRE);
     if (last == 0) return;
-    for (unsigned i = 0; i < kLookMost; ++i) {
+    for (int i = 0; i < kLookMost; ++i) {
       Bucket bucket;
-      std::memcpy(&bucket, buckets + ((hash + i) & last) * kBucketBytes, sizeof bucket);
-      if (bucket.distance < 0) return;
+      const std::size_t place = (hash + static_cast<unsigned>(i)) & last;
+      std::memcpy(&bucket, buckets + place * kBucketBytes, sizeof bucket);
+      if (bucket.distance < i) return;  // it would stand before this one
       if (bucket.entry >> kPlaceBits == tag(hash)) {
         const char* block = base + std::size_t{bucket.entry & kPlaceMask} * kGranule;
         __builtin_prefetch(block, 1);

@@ -129,6 +129,11 @@ def replay(
     for an event that does not fit the state; what came before it is applied.
     """
 
+def replay_file(engine: Engine, path: Path, *, offset: int, first_sequence: int) -> ReplayResult:
+    """The same for the records of a file, which is read piece by piece. Raises EventRefused and,
+    where it can't be read on, OSError; what came before that is applied.
+    """
+
 def record_of(sequence: int, event: bytes, behind: int = 1) -> bytes:
     """A journal record of one event (an encoded atp.v1.Event), as it lies in a segment."""
 

@@ -84,7 +84,7 @@ def _dump_segment(place: Place, data: bytes, wanted: Dumping) -> Iterator[bytes 
         elif part.end == "all" and sequence <= wanted.last:
             if wanted.is_owned and place.is_last:
                 return
-            flaw = flaw_at(place, data, offset, sequence, synced=0)
+            flaw = flaw_at(place, memoryview(data)[offset:], offset, sequence, synced=0)
             if flaw is None:
                 return
             yield flaw.text()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from atp._core import Engine
@@ -26,6 +27,7 @@ from atp.journal.scan import (
     gap_before,
     headless,
     places_of,
+    read_rest,
     scan_segment,
 )
 from atp.journal.segments import HEADER_BYTES, Segment, list_segments, read_synced
@@ -146,11 +148,11 @@ class Follower:
     def follow_segment(self, place: Place) -> int:
         """Applies one segment. Returns the last change in it, or that is to be there."""
         path, sequence = place.segment.path, place.segment.first_sequence
-        data = path.read_bytes()
         offset = HEADER_BYTES
         while True:
-            done = self.replay(place, data, offset, sequence)
-            flaw = flaw_at(place, data, done.offset, done.sequence + 1, self.synced)
+            done = self.replay(path, offset, sequence)
+            rest = read_rest(path, done.offset)
+            flaw = flaw_at(place, rest, done.offset, done.sequence + 1, self.synced)
             if flaw is None:
                 return done.sequence
             if flaw.is_torn:
@@ -163,15 +165,15 @@ class Follower:
                 return flaw.last_lost
             offset, sequence = flaw.resume
 
-    def replay(self, place: Place, data: bytes, offset: int, sequence: int) -> _native.ReplayResult:
+    def replay(self, path: Path, offset: int, sequence: int) -> _native.ReplayResult:
         """Applies records as far as they go."""
         try:
-            done = _native.replay(self.engine, data, offset=offset, first_sequence=sequence)
+            done = _native.replay_file(self.engine, path, offset=offset, first_sequence=sequence)
         except EventRefused as refused:
             flaw = Flaw(
-                place.segment.path,
+                path,
                 refused.offset,
-                len(data),
+                path.stat().st_size,
                 refused.sequence,
                 refused.sequence,
                 f"{refused}",

@@ -14,6 +14,20 @@ from atp.journal import _native
 from atp.journal.segments import HEADER_BYTES, HeaderDamaged, Segment, read_header
 
 FOREIGN = "is of another store"
+ZEROS = bytes(1 << 20)
+
+
+def read_rest(path: Path, offset: int) -> bytes:
+    """What stands in a segment from an offset on; nothing if it is zeros only. Raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        part = file.read(len(ZEROS))
+        while part and part == ZEROS[: len(part)]:
+            part = file.read(len(ZEROS))
+        if not part:
+            return b""
+        file.seek(offset)
+        return file.readall()
 
 
 class Run(NamedTuple):
@@ -104,18 +118,24 @@ def gap_before(segment: Segment, expected: int) -> Flaw | None:
     return Flaw(segment.path, 0, 0, expected, first - 1, what)
 
 
-def flaw_at(place: Place, data: bytes, offset: int, expected: int, synced: int) -> Flaw | None:
-    """What is wrong where the record of a change does not stand; None: there the records end."""
+def flaw_at(
+    place: Place, rest: bytes | memoryview, offset: int, expected: int, synced: int
+) -> Flaw | None:
+    """What is wrong where the record of a change does not stand; None: there the records end.
+
+    `rest` is what stands in the segment from that offset on.
+    """
     path = place.segment.path
     ending = _native.judge_end(
-        data, offset=offset, expected=expected, synced=synced, is_last=place.is_last
+        rest, offset=0, expected=expected, synced=synced, is_last=place.is_last
     )
+    rest_end = offset + ending.rest_end
     if ending.verdict == "clean":
         return None
     if ending.verdict == "torn":
         what = "a crash broke off what was being written"
-        return Flaw(path, offset, ending.rest_end, expected, expected - 1, what, is_torn=True)
-    resume = (ending.next_offset, ending.next_sequence) if ending.next_sequence else None
+        return Flaw(path, offset, rest_end, expected, expected - 1, what, is_torn=True)
+    resume = (offset + ending.next_offset, ending.next_sequence) if ending.next_sequence else None
     if resume is not None:
         last_lost = ending.next_sequence - 1
     elif place.following is not None:
@@ -123,11 +143,9 @@ def flaw_at(place: Place, data: bytes, offset: int, expected: int, synced: int) 
     else:
         last_lost = ending.durable_sequence
     what = f"there is no sound record of change {expected}"
-    if ending.rest_end == offset:
+    if rest_end == offset:
         what = f"the journal ends before change {expected}"
-    return Flaw(
-        path, offset, ending.rest_end, expected, max(last_lost, expected - 1), what, resume=resume
-    )
+    return Flaw(path, offset, rest_end, expected, max(last_lost, expected - 1), what, resume=resume)
 
 
 def scan_segment(place: Place, data: bytes, synced: int) -> Iterator[Run | Flaw]:
@@ -138,7 +156,7 @@ def scan_segment(place: Place, data: bytes, synced: int) -> Iterator[Run | Flaw]
         end, last = _native.walk_records(data, offset=offset, sequence=expected)
         if last >= expected:
             yield Run(place.segment.path, expected, last, offset, end)
-        flaw = flaw_at(place, data, end, last + 1, synced)
+        flaw = flaw_at(place, memoryview(data)[end:], end, last + 1, synced)
         if flaw is not None:
             yield flaw
         if flaw is None or flaw.resume is None:

@@ -1,6 +1,7 @@
-# Records to changes of an engine, without the GIL: each is checked, read and applied in the order
-# of sequences, and what the next ones will look up is fetched into the cache meanwhile. Caps are
-# rare, and handed to Python. Judges nothing, not even why records end. Included by _native.pyx.
+# Records to changes of an engine, without the GIL: they are read ahead by a thread (read_ahead.h)
+# and applied by this one in the order of sequences, and what the next ones will look up is fetched
+# into the cache meanwhile. Caps are rare, and handed to Python. Judges nothing, not even why
+# records end. Included by _native.pyx.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
@@ -10,14 +11,17 @@ from atp.engine.apply_ahead cimport (
     fetch_blocks, fetch_buckets, fetch_what_blocks_name,
 )
 from atp.engine.applying cimport Applying, close_applying, open_applying
-from atp.engine.event_reader cimport LINES_READ_AHEAD, EventRead, read_event
+from atp.engine.event_reader cimport (
+    LINES_READ_AHEAD, EventRead, fetch_all, read_event,
+)
 from atp.engine.events cimport (
     CAP_REMOVED, CAP_SET, EventFacts, EventLine, RecordHead,
 )
 from atp.engine.limits cimport BASKET_LINES_MAX, NEVER
 from atp.engine.locks cimport lock, unlock
 from atp.engine.native cimport load
-from atp.journal.record cimport EVENT_BYTES_MOST, seal_record, sound_record
+from atp.journal.read_ahead cimport THREAD_FROM, ReadAhead, RecordRead, RecordSource
+from atp.journal.record cimport EVENT_BYTES_MOST, seal_record
 
 from typing import NamedTuple
 
@@ -26,9 +30,10 @@ from atp.journal.errors import EventRefused
 from atp.vocabulary import LimitReached
 
 cdef enum:
-    RECORDS_AHEAD = 32
-    BLOCKS_AHEAD = 20
-    LAST_AHEAD = 10
+    RECORDS_AHEAD = 64  # a power of two
+    BUCKETS_AHEAD = 40
+    BLOCKS_AHEAD = 24
+    LAST_AHEAD = 12
 
     REPLAY_ENDED = 0  # no whole and sound record of the next sequence stands there
     REPLAY_CAP = 1  # the next change is one of a cap
@@ -42,106 +47,104 @@ class ReplayResult(NamedTuple):
     sequence: int
     records: int
 
-# A record read ahead. Its lines, if they are many, are read when it is applied.
-cdef struct Ahead:
-    EventRead event
-    const char* record
-    size_t size  # of the event
-    const char* problem
-
 cdef struct Replaying:
     L.Engine* engine
-    const char* data
-    size_t size
-    size_t read_at  # where the next record to be read ahead begins
-    int64_t read_sequence  # and its sequence
+    ReadAhead* reader
+    int64_t drawn  # records that were drawn from the reader
+    int64_t passed  # of these, how many were applied or passed over
     size_t at  # where the next record to be applied begins
-    int64_t sequence
-    int64_t until  # the last sequence to apply
+    int64_t sequence  # and its sequence
     int64_t applied
     const char* problem
     EventLine* lines  # room for a largest basket
-    Ahead ahead[RECORDS_AHEAD]
+    RecordRead* window[RECORDS_AHEAD]
 
 
-cdef inline bint read_ahead(Replaying* replaying, Ahead* into) noexcept nogil:
-    # Reads one record; False where there is no further one.
-    cdef RecordHead head
-    cdef size_t size
-    if replaying.read_sequence > replaying.until:
+cdef inline RecordRead* record_ahead(Replaying* replaying, int64_t ahead) noexcept nogil:
+    # So many after the next one to be applied, which is there.
+    return replaying.window[(replaying.passed + ahead) % RECORDS_AHEAD]
+
+
+cdef inline bint draw(Replaying* replaying) noexcept nogil:
+    # One more record from the reader, which another core has in its cache. False where there is no
+    # further one, or none yet; waits only if there is nothing to apply.
+    cdef RecordRead* one = replaying.reader.next(replaying.drawn == replaying.passed)
+    if one == NULL:
         return False
-    into.record = replaying.data + replaying.read_at
-    size = sound_record(into.record, replaying.size - replaying.read_at, &head)
-    if size == 0 or head.sequence != replaying.read_sequence:
-        return False
-    into.size = head.size
-    into.problem = read_event(into.record + sizeof(RecordHead), head.size, &into.event,
-                              into.event.own_lines, LINES_READ_AHEAD)
-    if into.problem == NULL:
-        fetch_buckets(replaying.engine, &into.event)
-    replaying.read_at += size
-    replaying.read_sequence += 1
+    fetch_all(one, sizeof(RecordRead))
+    replaying.window[replaying.drawn % RECORDS_AHEAD] = one
+    replaying.drawn += 1
     return True
 
 
-cdef inline void pass_record(Replaying* replaying, const Ahead* ahead) noexcept nogil:
-    replaying.at += sizeof(RecordHead) + ahead.size
+cdef inline void fetch_ahead(Replaying* replaying) noexcept nogil:
+    # For records further ahead less, because they can't know yet where more is.
+    cdef int64_t there = replaying.drawn - replaying.passed
+    cdef RecordRead* one
+    if there > BUCKETS_AHEAD:
+        one = record_ahead(replaying, BUCKETS_AHEAD)
+        fetch_all(one.record, min(one.size, <size_t>192))
+        if one.problem == NULL:
+            fetch_buckets(replaying.engine, &one.event)
+    if there > BLOCKS_AHEAD:
+        one = record_ahead(replaying, BLOCKS_AHEAD)
+        if one.problem == NULL:
+            fetch_blocks(replaying.engine, &one.event)
+    if there > LAST_AHEAD:
+        one = record_ahead(replaying, LAST_AHEAD)
+        if one.problem == NULL:
+            fetch_what_blocks_name(replaying.engine, &one.event)
+
+
+cdef inline void pass_record(Replaying* replaying, const RecordRead* one) noexcept nogil:
+    replaying.at += sizeof(RecordHead) + one.size
     replaying.sequence += 1
+    replaying.passed += 1
+    replaying.reader.give_back()
 
 
-cdef inline int apply_record(Replaying* replaying, Applying* applying, Ahead* ahead) noexcept nogil:
+cdef inline int apply_record(
+    Replaying* replaying, Applying* applying, RecordRead* one
+) noexcept nogil:
     # Returns REPLAY_ENDED when it was applied, or why it was not. What the engine has already is
     # passed over.
-    cdef EventRead* event = &ahead.event
+    cdef EventRead* event = &one.event
     if replaying.sequence > load(&replaying.engine.shared.sequence):
-        replaying.problem = ahead.problem
+        replaying.problem = one.problem
         if replaying.problem == NULL:
             if event.kind == CAP_SET or event.kind == CAP_REMOVED:
                 return REPLAY_CAP
             if event.line_count > LINES_READ_AHEAD:
-                read_event(ahead.record + sizeof(RecordHead), ahead.size, event, replaying.lines,
+                read_event(one.record + sizeof(RecordHead), one.size, event, replaying.lines,
                            BASKET_LINES_MAX)
             replaying.problem = apply_event(applying, event, replaying.sequence)
         if replaying.problem != NULL:
             return REPLAY_REFUSED
         replaying.applied += 1
-    pass_record(replaying, ahead)
+    pass_record(replaying, one)
     return REPLAY_ENDED
 
 
 cdef int replay_some(Replaying* replaying, Applying* applying) noexcept nogil:
-    # Applies until something must be told. Begins with the ring empty.
-    cdef int64_t first = replaying.sequence
-    cdef int64_t number
+    # Applies until something must be told.
     cdef int told = REPLAY_ENDED
-    cdef bint more = True
-    replaying.read_at = replaying.at
-    replaying.read_sequence = first
     while told == REPLAY_ENDED:
-        while more and replaying.read_sequence < replaying.sequence + RECORDS_AHEAD:
-            more = read_ahead(
-                replaying, &replaying.ahead[(replaying.read_sequence - first) % RECORDS_AHEAD])
-        number = replaying.sequence + BLOCKS_AHEAD
-        if number < replaying.read_sequence:
-            fetch_blocks(
-                replaying.engine, &replaying.ahead[(number - first) % RECORDS_AHEAD].event)
-        number = replaying.sequence + LAST_AHEAD
-        if number < replaying.read_sequence:
-            fetch_what_blocks_name(
-                replaying.engine, &replaying.ahead[(number - first) % RECORDS_AHEAD].event)
-        if replaying.sequence == replaying.read_sequence:
+        while replaying.drawn < replaying.passed + RECORDS_AHEAD:
+            if not draw(replaying):
+                break
+        if replaying.drawn == replaying.passed:
             break
-        told = apply_record(
-            replaying, applying, &replaying.ahead[(replaying.sequence - first) % RECORDS_AHEAD])
+        fetch_ahead(replaying)
+        told = apply_record(replaying, applying, record_ahead(replaying, 0))
     return told
 
 
-cdef object apply_cap_change(Engine engine, Ahead* ahead, int64_t sequence, size_t offset):
+cdef object apply_cap_change(Engine engine, RecordRead* one, int64_t sequence, size_t offset):
     # Raises EventRefused.
-    cdef const EventFacts* facts = &ahead.event.facts
+    cdef const EventFacts* facts = &one.event.facts
     cdef bytes message = facts.message[:facts.message_size] if facts.message_size else b""
     try:
-        if ahead.event.kind == CAP_SET:
+        if one.event.kind == CAP_SET:
             cap = cap_of(message)
             engine.apply_cap(cap.cap_id, cap, sequence=sequence, time_ns=facts.time,
                              counts_reset=facts.counts_reset)
@@ -154,35 +157,31 @@ cdef object apply_cap_change(Engine engine, Ahead* ahead, int64_t sequence, size
 
 cdef object replay_all(Engine engine, Replaying* replaying, Applying* applying):
     cdef L.Engine* native = engine.engine
-    cdef Ahead* ahead
-    cdef int64_t first
+    cdef RecordRead* one
     cdef int told
     while True:
-        first = replaying.sequence
         with nogil:
             lock(native, EVERY_SHARD)
             told = replay_some(replaying, applying)
             unlock(native, EVERY_SHARD)
         if told != REPLAY_CAP:
             break
-        ahead = &replaying.ahead[(replaying.sequence - first) % RECORDS_AHEAD]
-        apply_cap_change(engine, ahead, replaying.sequence, replaying.at)
-        pass_record(replaying, ahead)
+        one = record_ahead(replaying, 0)
+        apply_cap_change(engine, one, replaying.sequence, replaying.at)
+        pass_record(replaying, one)
         replaying.applied += 1
     if told == REPLAY_REFUSED:
         raise EventRefused(
             replaying.sequence, (<bytes>replaying.problem).decode(), replaying.at)
+    if replaying.reader.error():
+        raise OSError(replaying.reader.error(), os.strerror(replaying.reader.error()))
     return ReplayResult(replaying.at, replaying.sequence - 1, replaying.applied)
 
 
-def replay(Engine engine not None, data, *, Py_ssize_t offset, int64_t first_sequence, until=None):
-    cdef const uint8_t[::1] view = data
+cdef object replay_from(Engine engine, const RecordSource* source, bint with_thread):
     cdef Replaying* replaying = NULL
     cdef Applying* applying = NULL
-    if not 0 <= offset <= len(view):
-        raise ValueError(f"offset is {offset}; the data has {len(view)} bytes")
-    if len(view) == 0:
-        return ReplayResult(0, first_sequence - 1, 0)
+    cdef ReadAhead* reader = new ReadAhead(source[0])
     try:
         replaying = <Replaying*>calloc(1, sizeof(Replaying))
         applying = <Applying*>calloc(1, sizeof(Applying))
@@ -192,21 +191,57 @@ def replay(Engine engine not None, data, *, Py_ssize_t offset, int64_t first_seq
         if replaying.lines == NULL:
             raise MemoryError("no memory to replay changes")
         replaying.engine = engine.engine
-        replaying.data = <const char*>&view[0]
-        replaying.size = len(view)
-        replaying.at = offset
-        replaying.sequence = first_sequence
-        replaying.until = NEVER - 1 if until is None else until
+        replaying.reader = reader
+        replaying.at = source.at
+        replaying.sequence = source.sequence
+        if with_thread:
+            reader.start()
         open_applying(applying, engine.engine)
         try:
             return replay_all(engine, replaying, applying)
         finally:
             close_applying(applying)
     finally:
+        with nogil:
+            del reader  # stops its thread
         if replaying != NULL:
             free(replaying.lines)
         free(replaying)
         free(applying)
+
+
+def replay(Engine engine not None, data, *, Py_ssize_t offset, int64_t first_sequence, until=None):
+    cdef const uint8_t[::1] view = data
+    cdef RecordSource source
+    if not 0 <= offset <= len(view):
+        raise ValueError(f"offset is {offset}; the data has {len(view)} bytes")
+    if len(view) == 0:
+        return ReplayResult(0, first_sequence - 1, 0)
+    source.data = <const char*>&view[0]
+    source.size = len(view)
+    source.file = -1
+    source.at = offset
+    source.sequence = first_sequence
+    source.until = NEVER - 1 if until is None else until
+    return replay_from(engine, &source, source.size - source.at >= THREAD_FROM)
+
+
+def replay_file(Engine engine not None, path, *, Py_ssize_t offset, int64_t first_sequence):
+    cdef RecordSource source
+    cdef int file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        source.data = NULL
+        source.size = 0
+        source.file = file
+        source.at = offset
+        source.sequence = first_sequence
+        source.until = NEVER - 1
+        return replay_from(engine, &source, os.fstat(file).st_size >= offset + THREAD_FROM)
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
+    finally:
+        os.close(file)
 
 
 def record_of(int64_t sequence, bytes event not None, uint32_t behind=1):
