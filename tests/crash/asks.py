@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from atp.v1 import (
     cap_service_pb2,
@@ -63,13 +64,13 @@ METHODS = {
     method.name: Method(
         method.name,
         service.name,
-        getattr(module, method.input_type.name),
-        getattr(module, method.output_type.name),
+        GetMessageClass(method.input_type),
+        GetMessageClass(method.output_type),
     )
     for module in MODULES
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
-    if not method.server_streaming
+    if not method.server_streaming and not method.client_streaming
 }
 
 
