@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NODE := tests/interop/node
 ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
     $(foreach folder,. core engine front journal journal/native,src/atp/$(folder)/*.$(suffix))))
 
@@ -12,13 +13,15 @@ ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: pyproject.toml tools/install_system.sh
+$(VENV)/.installed: pyproject.toml tools/install_system.sh $(NODE)/package-lock.json
 	@PYTHON=$(PYTHON) tools/install_system.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "atp: installing Python packages into $(VENV)"
 	@$(BIN)/pip install -q --disable-pip-version-check "setuptools>=77" "cython>=3.1,<4" "numpy>=2.0"
 	@ATP_PROFILE=skip \
 	    $(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e ".[dev]"
+	@echo "atp: installing Node.js packages into $(NODE)"
+	@cd $(NODE) && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed setup.py tools/build_native.py tools/train.py $(ENGINE)

@@ -2,6 +2,7 @@
 # Installs the Debian packages that building, running and testing need, if they are missing. Says in
 # one line what is missing where it may not install (no root, no sudo, no apt).
 set -euo pipefail
+export PATH="$PATH:/usr/sbin:/sbin" # nginx and haproxy are there, which not everybody looks into
 missing=()
 
 has_header() { echo "#include <$1>" | c++ -E -x c++ - -o /dev/null 2>/dev/null; }
@@ -11,9 +12,15 @@ need_program c++ g++
 need_program make make
 need_program setarch util-linux
 need_program redis-check-rdb redis-tools # a peer in the benchmarks, see bench/redis_shop.py
+# Who must be able to talk to a server, see tests/interop.
+for pair in node:nodejs npm:npm nginx:nginx-light haproxy:haproxy curl:curl h2load:nghttp2-client \
+  protoc:protobuf-compiler grpc_cpp_plugin:protobuf-compiler-grpc pkg-config:pkg-config; do
+  need_program "${pair%%:*}" "${pair##*:}"
+done
 headers=(tsl/robin_map.h:robin-map-dev xxhash.h:libxxhash-dev
   protozero/pbf_writer.hpp:libprotozero-dev uv.h:libuv1-dev nghttp2/nghttp2.h:libnghttp2-dev
-  openssl/ssl.h:libssl-dev)
+  openssl/ssl.h:libssl-dev
+  grpcpp/version_info.h:libgrpc++-dev google/protobuf/stubs/port.h:libprotobuf-dev)
 for pair in "${headers[@]}"; do
   has_header "${pair%%:*}" || missing+=("${pair##*:}")
 done
@@ -37,6 +44,7 @@ if ! command -v apt-get >/dev/null 2>&1 || ! "${root[@]}" true 2>/dev/null; then
   exit 2
 fi
 echo "atp: installing ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
-"${root[@]}" apt-get update -q >/dev/null
-"${root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+# Programs are wanted and no services: in run level 1 nothing is started.
+install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get)
+"${install[@]}" update -q >/dev/null
+"${install[@]}" install -y -q --no-install-recommends "${missing[@]}" >/dev/null
