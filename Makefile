@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/interop/node
+NATIVE := . core engine front journal journal/native load
 ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
-    $(foreach folder,. core engine front journal journal/native,src/atp/$(folder)/*.$(suffix))))
+    $(foreach folder,$(NATIVE),src/atp/$(folder)/*.$(suffix))))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick bench test-sanitize fuzz crash lint format proto build clean
@@ -68,4 +69,4 @@ proto: build ## generate src/atp/v1 from proto/
 
 clean: ## remove what was built, not what was installed
 	@rm -rf build $(wildcard src/atp/*.so src/atp/*/*.so $(VENV)/.built) bench/out
-	@rm -f src/atp/_core.cpp src/atp/_front.cpp src/atp/journal/_native.cpp
+	@rm -f src/atp/_core.cpp src/atp/_front.cpp src/atp/*/_native.cpp

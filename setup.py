@@ -100,6 +100,7 @@ setup(
             native("atp._core", ("core",)),
             native("atp.journal._native", ("journal", "journal/native")),
             native("atp._front", ("journal", "front"), FRONT_LIBRARIES),
+            native("atp.load._native", ("load",), ("nghttp2",)),
         ],
         nthreads=2,
         include_path=["src"],

@@ -33,7 +33,8 @@ KNOWS: Mapping[str, frozenset[str]] = {
         "journal": "_core engine units v1 vocabulary",
         "front": "_core engine journal",
         "server": "_core atp clock front journal settings units v1 vocabulary",
-        "cli": "atp capfile client clock journal replay server settings units v1 vocabulary",
+        "load": "vocabulary",
+        "cli": "atp capfile client clock journal load replay server settings units v1 vocabulary",
     }.items()
 }
 """Each room and the rooms that it may import from."""
@@ -57,6 +58,7 @@ OUTSIDE: Mapping[str, frozenset[str]] = {
         "engine": "libc libcpp",
         "_core": "libc libcpp cpython cython numpy",
         "client": "grpc grpc_status google",
+        "load": "libc libcpp posix numpy",
     }.items()
 }
 """What a room may import from outside, Python's own library apart; others may import anything."""

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, Entry] = {
     "load": Entry("atp.cli.load", "Load stock from a CSV file."),
     "replay": Entry("atp.cli.replay", "Replay real orders as a sale, and audit it."),
     "demo": Entry("atp.cli.demo", "Start a server, replay a sale against it, and audit it."),
+    "load-test": Entry("atp.cli.load_test", "Put a server under load, and check every answer."),
     "reserve": Entry("atp.cli.holds", "Set units aside for a basket."),
     "commit": Entry("atp.cli.holds", "Sell units that are held."),
     "release": Entry("atp.cli.holds", "Give held units back."),
@@ -72,7 +73,7 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        command = getattr(importlib.import_module(entry.module), cmd_name)
+        command = getattr(importlib.import_module(entry.module), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command), cmd_name
         return command
 

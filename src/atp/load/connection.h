@@ -1,0 +1,264 @@
+// One connection that asks: unary calls on a stream each, or batches on one Execute stream. Owns
+// what is under way on it; whether and when the next call is due is the run's to say.
+#pragma once
+#include <array>
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "batch_stream.h"
+#include "call_slots.h"
+#include "wire.h"
+
+namespace atp::load {
+
+class Connection final : public Wire {
+ public:
+  Connection(int socket, Traffic* traffic)
+      : Wire(socket, traffic), reader_(&traffic->tally), slots_(traffic->pattern.in_flight) {}
+
+  // Calls or batches sent and not answered, and commits that are owed.
+  std::size_t open() const { return slots_.open() + stream_.open() + commits_.size(); }
+
+  // Whether another call may begin; one that is owed comes first.
+  bool has_room() {
+    const Pattern& pattern = traffic()->pattern;
+    if (!is_ready() || has_ended() || is_leaving() || is_blocked()) return false;
+    if (pattern.batch > 0) return stream_.open() < pattern.in_flight && !stream_ended_;
+    return slots_.open() < std::min<std::size_t>(pattern.in_flight, streams_max_) &&
+           send_window_ >= kRequestBytesMost && !slots_.used_up();
+  }
+  bool owes() const { return !commits_.empty(); }
+
+  // Sends the commit that is owed longest, or of all that are as a batch; its time counts from now.
+  void ask_owed(std::int64_t now) {
+    if (traffic()->pattern.batch > 0) {
+      const std::int64_t count = static_cast<std::int64_t>(commits_.size());
+      for (const std::string& hold : commits_) {
+        traffic()->requests.add_commit_to_batch(&message_, hold);
+      }
+      commits_.clear();
+      send_batch(Batch{now, count});
+      return;
+    }
+    traffic()->requests.add_commit(&message_, commits_.front());
+    commits_.pop_front();
+    send_call(Kind::kCommit, now);
+  }
+
+  // Begins the next call; its time counts from `due`.
+  void ask(std::int64_t due) {
+    const Pattern& pattern = traffic()->pattern;
+    const Requests& requests = traffic()->requests;
+    if (pattern.is_availability) {
+      requests.add_availability(&message_, traffic()->draw());
+      send_call(Kind::kAvailability, due);
+    } else if (pattern.batch == 0) {
+      requests.add_reserve(&message_, traffic()->draw(), traffic()->number());
+      send_call(Kind::kReserve, due);
+    } else {
+      for (std::int64_t left = pattern.batch; left > 0; --left) {
+        requests.add_reserve_to_batch(&message_, traffic()->draw(), traffic()->number());
+      }
+      send_batch(Batch{due, pattern.batch});
+    }
+  }
+
+  // No more batches: the server is to end the stream. Nothing to do for unary calls.
+  void close_stream() {
+    if (stream_id_ == 0 || stream_.half_closed || stream_.waits()) return;
+    stream_.half_closed = true;
+    append_frame(&out_, kData, kEndStream, stream_id_, {});
+  }
+  bool is_closed() const { return stream_id_ == 0 || stream_ended_; }
+
+ protected:
+  bool take_data(const FrameHead& head, std::string_view payload) override {
+    const bool is_last = head.flags & kEndStream;
+    if (head.stream == stream_id_ && stream_id_ != 0) return take_batch_data(head, payload);
+    CallSlot* slot = slots_.find(head.stream);
+    if (slot == nullptr) return true;
+    if (slot->part.empty() && is_whole(payload)) {
+      take_message(slot, payload.substr(kPrefixBytes));
+    } else if (!payload.empty()) {
+      slot->part.append(payload);
+      if (is_whole(slot->part)) {
+        const std::string whole = std::exchange(slot->part, {});
+        take_message(slot, std::string_view(whole).substr(kPrefixBytes));
+      }
+    }
+    if (is_last) finish(slot, {});  // without trailers: no status
+    return true;
+  }
+
+  bool take_heads(std::uint32_t stream, const AnswerHeads& heads, bool is_last) override {
+    if (stream == stream_id_ && stream_id_ != 0) {
+      if (is_last) end_batches(heads.grpc_status, heads.grpc_message);
+      return true;
+    }
+    CallSlot* slot = slots_.find(stream);
+    if (slot == nullptr) return true;
+    if (heads.http_status != 0) slot->http_status = heads.http_status;
+    if (heads.grpc_status >= 0) slot->status = heads.grpc_status;
+    if (is_last) finish(slot, heads.grpc_message);
+    return true;
+  }
+
+  bool take_reset(std::uint32_t stream, std::uint32_t code) override {
+    const std::string reason = "the stream was reset: HTTP/2 error " + std::to_string(code);
+    if (stream == stream_id_ && stream_id_ != 0) {
+      if (!stream_ended_) end_batches(-1, reason);
+    } else if (CallSlot* slot = slots_.find(stream)) {
+      slot->status = -1;
+      finish(slot, reason);
+    }
+    return true;
+  }
+
+  void widen(std::uint32_t stream, std::int64_t more) override {
+    if (stream == stream_id_ && stream_id_ != 0) stream_.window += more;
+    if (stream_.waits()) stream_.pump(&out_, stream_id_, &send_window_);
+  }
+  void widen_all(std::int64_t more) override { stream_.window += more; }
+
+ private:
+  static constexpr std::int64_t kRequestBytesMost = 1024;
+
+  static bool is_whole(std::string_view part) {
+    return part.size() >= kPrefixBytes && read_u32(part.data() + 1) == part.size() - kPrefixBytes;
+  }
+
+  // The fields of a call's header block; from the second call on they are one byte each.
+  std::string_view heads_of(std::size_t method, std::string_view path) {
+    if (asked_before_[method]) return blocks_[method];
+    const std::int64_t deadline_ns = traffic()->pattern.deadline_ns;
+    auto write = [&](std::string* block) {
+      table_.begin(block);
+      table_.append(block, ":method", "POST");
+      table_.append(block, ":scheme", "http");
+      table_.append(block, ":path", path);
+      table_.append(block, ":authority", traffic()->authority);
+      table_.append(block, "content-type", "application/grpc");
+      table_.append(block, "te", "trailers");
+      table_.append(block, "user-agent", "atp-load-test");
+      if (deadline_ns > 0 && method != kExecute) {
+        const std::int64_t milliseconds = (deadline_ns + 999'999) / 1'000'000;
+        table_.append(block, "grpc-timeout", std::to_string(milliseconds) + "m");
+      }
+    };
+    first_block_.clear();
+    write(&first_block_);
+    asked_before_[method] = true;
+    for (std::size_t other = 0; other < kPaths.size(); ++other) {
+      if (!asked_before_[other]) continue;
+      method = other;  // places in the table have moved
+      path = kPaths[other];
+      blocks_[other].clear();
+      write(&blocks_[other]);
+    }
+    return first_block_;
+  }
+
+  void send_call(Kind kind, std::int64_t due) {
+    const std::size_t method = static_cast<std::size_t>(kind);
+    const CallSlot* slot = slots_.take(kind, due);
+    append_frame(&out_, kHeaders, kEndHeaders, slot->stream, heads_of(method, kPaths[method]));
+    char head[kHeadBytes + kPrefixBytes];
+    write_head(head, kPrefixBytes + message_.size(), kData, kEndStream, slot->stream);
+    head[kHeadBytes] = 0;
+    write_u32(head + kHeadBytes + 1, static_cast<std::uint32_t>(message_.size()));
+    out_.append(head, sizeof head).append(message_);
+    send_window_ -= static_cast<std::int64_t>(kPrefixBytes + message_.size());
+    message_.clear();
+    ++traffic()->tally.asked;
+  }
+
+  void send_batch(const Batch& batch) {
+    if (stream_id_ == 0) {
+      stream_id_ = 1;
+      stream_.window = stream_window_;
+      append_frame(&out_, kHeaders, kEndHeaders, stream_id_, heads_of(kExecute, kPaths[kExecute]));
+    }
+    traffic()->requests.end_batch(&message_);
+    stream_.add(batch, message_);
+    message_.clear();
+    stream_.pump(&out_, stream_id_, &send_window_);
+    ++traffic()->tally.asked;
+  }
+
+  void take_message(CallSlot* slot, std::string_view message) {
+    if (slot->has_message) ++traffic()->tally.malformed;  // a second one
+    slot->has_message = true;
+    slot->hold = reader_.read(slot->kind, message);
+  }
+
+  void finish(CallSlot* slot, std::string_view text) {
+    if (slot->status < 0 && slot->http_status != 200 && slot->http_status != 0 && text.empty()) {
+      const std::string told = "HTTP status " + std::to_string(slot->http_status);
+      traffic()->finish(slot->status, told, slot->due, now_);
+    } else {
+      traffic()->finish(slot->status, text, slot->due, now_);
+    }
+    if (slot->status == 0 && !slot->has_message) ++traffic()->tally.malformed;
+    if (!slot->hold.empty() && traffic()->pattern.commits) commits_.push_back(slot->hold);
+    slots_.give(slot);
+  }
+
+  bool take_batch_data(const FrameHead& head, std::string_view payload) {
+    stream_.taken += static_cast<std::int64_t>(head.size);
+    if (stream_.taken > BatchStream::kTopUp) {
+      append_window_update(&out_, stream_id_, stream_.taken);
+      stream_.taken = 0;
+    }
+    const bool is_right = stream_.take(payload, [this](std::string_view message) {
+      if (stream_.open() == 0) {
+        ++traffic()->tally.malformed;  // nothing was asked
+        return;
+      }
+      const Batch batch = stream_.oldest();
+      stream_.forget_oldest();
+      reader_.read_batch(message, batch.commands, [this](std::string_view hold) {
+        if (traffic()->pattern.commits) commits_.emplace_back(hold);
+      });
+      traffic()->finish(0, {}, batch.due, now_);
+    });
+    if (!is_right) return end("the server compressed an answer unasked");
+    if (head.flags & kEndStream) end_batches(-1, "the stream ended without a status");
+    return true;
+  }
+
+  // The stream is over; batches that were not answered get its status. Before it was half closed
+  // that is the server's fault, and no other stream is begun.
+  void end_batches(int status, std::string_view text) {
+    stream_ended_ = true;
+    const bool is_early = !stream_.half_closed || stream_.open() > 0;
+    for (; stream_.open() > 0; stream_.forget_oldest()) {
+      traffic()->finish(status == 0 ? -1 : status, text, stream_.oldest().due, now_);
+    }
+    if (is_early || status != 0) {
+      end("the stream of batches ended with gRPC status " + std::to_string(status) + " " +
+          std::string(text));
+    }
+  }
+
+  static constexpr std::size_t kExecute = 3;
+  static constexpr std::array<std::string_view, 4> kPaths{
+      "/atp.v1.ReservationService/Reserve", "/atp.v1.ReservationService/Commit",
+      "/atp.v1.ReservationService/GetAvailability", "/atp.v1.ReservationService/Execute"};
+
+  AnswerReader reader_;
+  CallSlots slots_;
+  BatchStream stream_;
+  std::uint32_t stream_id_ = 0;  // of Execute; 0: not begun
+  bool stream_ended_ = false;
+  std::deque<std::string> commits_;  // holds that are to be committed next
+  std::string message_;              // room for the one being written
+  std::array<bool, 4> asked_before_{};
+  std::array<std::string, 4> blocks_;
+  std::string first_block_;
+};
+
+}  // namespace atp::load

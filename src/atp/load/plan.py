@@ -1,0 +1,130 @@
+"""What a load is: where to, what is asked, how many at once or how often, and of which goods.
+
+Owns the bounds of all of it and the draws: which SKU, customer and address each command is about.
+Chance comes from the plan's seed alone, so that the same plan asks the same things.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from atp.vocabulary import ReserveOutcome
+
+DRAWS = 1 << 18
+"""After so many commands the draws begin anew; request ids never do."""
+ID_BYTES = 36
+CUSTOMERS_MAX = 10**8
+ADDRESSES_MAX = 10**6
+ONLY_GRANTED = frozenset({ReserveOutcome.GRANTED})
+
+
+class Kind(StrEnum):
+    """What each call is."""
+
+    RESERVE = "reserve"
+    PAIR = "pair"
+    """A reserve, and the commit of the hold that it was granted."""
+    AVAILABILITY = "availability"
+
+
+class Spread(StrEnum):
+    """How commands are spread over the SKUs."""
+
+    UNIFORM = "uniform"
+    ZIPF = "zipf"
+    """The second asked for half as often as the first, the third a third as often, and so on."""
+    HOT = "hot"
+    """All for the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPlan:
+    """One load. Ends after `calls` calls (batches) or `duration_s` seconds, whichever is first.
+
+    `rate` is calls a second of an open loop, in which a call's time counts from when it was due;
+    None is a closed loop: each of `in_flight` calls on each of `connections` follows the answer of
+    the one before. `deadline_s` is told to the server, and what is answered later is not good.
+    `batch`: 0 for unary calls, else so many commands in each batch of an Execute stream, one stream
+    a connection; `brief` asks for brief answers to them. `run_name` begins every request id and
+    must differ from run to run. SKUs are `sku_prefix` and a number below `skus` in `sku_digits`.
+    `outcomes` are those of reserves that the load is to meet, `allow_refused_calls` is whether
+    calls may end as UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED: anything else fails it.
+    ValueError names what is out of bounds.
+    """
+
+    address: str
+    run_name: str
+    kind: Kind = Kind.RESERVE
+    connections: int = 8
+    in_flight: int = 16
+    calls: int | None = None
+    duration_s: float | None = None
+    rate: float | None = None
+    deadline_s: float | None = None
+    batch: int = 0
+    brief: bool = False
+    skus: int = 1_000
+    sku_prefix: str = "SKU-"
+    sku_digits: int = 8
+    spread: Spread = Spread.UNIFORM
+    customers: int = 100_000
+    addresses: int = 100_000
+    ttl_s: int | None = None
+    seed: int = 1
+    outcomes: frozenset[ReserveOutcome] = ONLY_GRANTED
+    allow_refused_calls: bool = False
+    stalled_s: float = 10.0
+    """Without any answer for so long, the load ends."""
+
+    def __post_init__(self) -> None:
+        bounds: tuple[tuple[str, float, float, float], ...] = (
+            ("connections", self.connections, 1, 60_000),
+            ("in_flight", self.in_flight, 1, 100_000),
+            ("calls", 1 if self.calls is None else self.calls, 1, 10**12),
+            ("duration_s", 1 if self.duration_s is None else self.duration_s, 0.001, 10**6),
+            ("rate", 1 if self.rate is None else self.rate, 0.001, 10**8),
+            ("deadline_s", 1 if self.deadline_s is None else self.deadline_s, 0.001, 10**4),
+            ("batch", self.batch, 0, 65_536),
+            ("sku_digits", self.sku_digits, 1, 18),
+            ("skus", self.skus, 1, min(2**31 - 1, 10**self.sku_digits)),
+            ("customers", self.customers, 1, CUSTOMERS_MAX),
+            ("addresses", self.addresses, 1, ADDRESSES_MAX),
+            ("ttl_s", 1 if self.ttl_s is None else self.ttl_s, 1, 366 * 86_400),
+            ("stalled_s", self.stalled_s, 0.1, 10**6),
+        )
+        for name, value, least, most in bounds:
+            if not least <= value <= most:
+                raise ValueError(f"{name} is {value}: it must be from {least:,} to {most:,}")
+        if self.calls is None and self.duration_s is None:
+            raise ValueError("calls and duration_s are both missing: the load would never end")
+        if not 0 < len(self.run_name.encode()) <= ID_BYTES - 12:
+            raise ValueError(f"run_name must have 1 to {ID_BYTES - 12} bytes")
+        if len(self.sku_prefix.encode()) + self.sku_digits > 64:
+            raise ValueError("sku_prefix and sku_digits make more than 64 bytes")
+        if self.batch and self.kind is Kind.AVAILABILITY:
+            raise ValueError("batch: a batch has reserves and commits only, no availability")
+
+    def draws(self) -> np.ndarray:
+        """Rows of SKU, customer and address numbers, drawn from the seed."""
+        rng = np.random.default_rng(self.seed)
+        rows = np.empty((DRAWS, 3), np.int32)
+        rows[:, 0] = self._skus(rng)
+        rows[:, 1] = rng.integers(0, self.customers, DRAWS)
+        rows[:, 2] = rng.integers(0, self.addresses, DRAWS)
+        return rows
+
+    def sku_names(self) -> list[str]:
+        """Every SKU that may be asked for."""
+        count = 1 if self.spread is Spread.HOT else self.skus
+        return [f"{self.sku_prefix}{number:0{self.sku_digits}d}" for number in range(count)]
+
+    def _skus(self, rng: np.random.Generator) -> np.ndarray:
+        if self.spread is Spread.HOT:
+            return np.zeros(DRAWS, np.int32)
+        if self.spread is Spread.UNIFORM:
+            return rng.integers(0, self.skus, DRAWS)
+        shares = np.cumsum(1 / np.arange(1, self.skus + 1))
+        return np.searchsorted(shares / shares[-1], rng.random(DRAWS))

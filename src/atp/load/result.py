@@ -1,0 +1,132 @@
+"""What a load came to: counts of everything asked and answered, and how long answers took.
+
+Owns the names of what the native part counts by number, the quantiles, and what is a fault: a load
+whose answers were not what the plan expects measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from atp.load.plan import LoadPlan
+from atp.vocabulary import ChangeOutcome, ReserveOutcome
+
+BUCKET_BITS = 7
+"""As in histogram.h: 128 buckets for each doubling."""
+NO_STATUS = "NONE"
+STATUS_NAMES = (
+    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
+    *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
+    *("ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
+    *("UNAUTHENTICATED", NO_STATUS),
+)
+"""gRPC's codes in order of their numbers, and after them what is none."""
+REFUSED_CALLS = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """Counts of one load. A call is a unary call or a batch; a command is judged by itself.
+
+    `seconds` is from when the first call was due to the last answer. `good` calls were answered OK
+    within the deadline, `late` ones OK after it, `expired` ones were never sent, because it had
+    passed before. `statuses` are of calls by gRPC code, `reserves` and `changes` of commands by
+    outcome, `command_errors` of a batch's commands that could not be judged. Latencies are of calls
+    answered OK, in nanoseconds, in buckets under 1 % wide.
+    """
+
+    seconds: float
+    asked: int
+    answered: int
+    good: int
+    late: int
+    expired: int
+    commands: int
+    repeated: int
+    malformed: int
+    unknown: int
+    bytes_sent: int
+    bytes_received: int
+    statuses: Mapping[str, int]
+    reserves: Mapping[ReserveOutcome, int]
+    changes: Mapping[ChangeOutcome, int]
+    command_errors: Mapping[str, int]
+    first_error: str
+    latency_counts: np.ndarray = field(repr=False)
+    latency_most_ns: int
+
+    @property
+    def unanswered(self) -> int:
+        """Calls sent that got no answer."""
+        return self.asked - self.answered
+
+    @property
+    def calls_per_s(self) -> float:
+        """Calls answered a second."""
+        return self.answered / self.seconds if self.seconds else 0.0
+
+    @property
+    def goodput_per_s(self) -> float:
+        """Calls answered OK within the deadline a second."""
+        return self.good / self.seconds if self.seconds else 0.0
+
+    @property
+    def commands_per_s(self) -> float:
+        """Commands judged a second."""
+        return self.commands / self.seconds if self.seconds else 0.0
+
+    def latency_ms(self, share: float) -> float:
+        """The time in milliseconds within which this share of the calls was answered OK.
+
+        The upper end of its bucket; 0.0 where no call was answered. `share` 0.99 gives the p99.
+        """
+        total = int(self.latency_counts.sum())
+        if total == 0:
+            return 0.0
+        rank = max(1, int(np.ceil(share * total)))
+        bucket = int(np.searchsorted(np.cumsum(self.latency_counts), rank))
+        return min(bucket_end_ns(bucket), self.latency_most_ns) / 1e6
+
+    def faults(self, plan: LoadPlan) -> list[str]:
+        """What was not as the plan expects; empty when the load measured what it was to."""
+        allowed = REFUSED_CALLS if plan.allow_refused_calls else frozenset()
+        told = f", the first: {self.first_error}" if self.first_error else ""
+        found = [
+            f"{count:,} calls ended as {name}{told}"
+            for name, count in self.statuses.items()
+            if name != "OK" and name not in allowed
+        ]
+        found += [
+            f"{count:,} commands of batches could not be judged: {name}"
+            for name, count in self.command_errors.items()
+            if name not in allowed
+        ]
+        found += [
+            f"{count:,} reserves were answered {outcome.name}"
+            for outcome, count in self.reserves.items()
+            if outcome not in plan.outcomes
+        ]
+        found += [
+            f"{count:,} commits were answered {outcome.name}"
+            for outcome, count in self.changes.items()
+            if outcome is not ChangeOutcome.DONE
+        ]
+        for count, meaning in (
+            (self.unanswered, "calls were not answered"),
+            (self.malformed, "answers were malformed"),
+            (self.repeated, "answers were to a request id that had been used before"),
+            (self.unknown, "calls asked for a SKU that the server does not know"),
+        ):
+            if count:
+                found.append(f"{count:,} {meaning}")
+        return found
+
+
+def bucket_end_ns(bucket: int) -> int:
+    """The longest time that a bucket holds, in nanoseconds."""
+    whole = 1 << BUCKET_BITS
+    shift = max(bucket // whole - 1, 0)
+    return ((bucket - shift * whole + 1) << shift) - 1
