@@ -5,15 +5,101 @@ from typing import NamedTuple
 from atp._core import Engine
 from atp.journal._native import Writer
 
-class Front:
-    """Serves ReservationService and health on native threads."""
+class FrontOptions(NamedTuple):
+    """How much a front takes, and for how long; nanoseconds and bytes."""
 
-    def __init__(self, engine: Engine, writer: Writer | None) -> None: ...
+    calls_max: int
+    """Open at once, over all connections; health is let through. Over it: UNAVAILABLE."""
+    connections_max: int
+    """Over it a connection is closed as soon as it is accepted."""
+    streams_max: int
+    """Calls at once of one connection; what is over it waits in the client."""
+    message_bytes_max: int
+    metadata_bytes_max: int
+    buffer_bytes_max: int
+    """Of messages on their way in or out, over all connections; over it calls are UNAVAILABLE."""
+    idle_ns: int
+    """A connection without a call for so long is told to go, and closed."""
+    request_ns: int
+    """A call's header block and message must have come by then."""
+    keepalive_ns: int
+    """A connection that is silent for so long is asked whether it is there, and has 20 s for it."""
+    default_ttl_ns: int
+    durable: bool
+    """Answers wait until what they tell of is durable."""
+
+class FrontStatistics(NamedTuple):
+    """Counts since the start, and how things are now."""
+
+    connections: int
+    open_calls: int
+    parked: int
+    """Answers that wait for the writer."""
+    held_bytes: int
+    """What buffer_bytes_max bounds."""
+    received_bytes: int
+    sent_bytes: int
+    answered: dict[tuple[str, int], int]
+    """Calls by method and gRPC's code; a call that its client has left counts as CANCELLED."""
+    outcomes: dict[tuple[str, int], int]
+    """Judged commands by method and outcome, as numbered in atp.vocabulary."""
+    refused: dict[str, int]
+    """Connections and calls turned away, by the option that said so."""
+    ended: dict[str, int]
+    """Connections that were ended, by the reason of their guard."""
+
+class Front:
+    """Serves ReservationService and health on native threads, one for each loop."""
+
+    address: tuple[str, int]
+    """Where it listens."""
+    open_calls: int
+    """Calls that have come and are not answered; those of health do not count."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        writer: Writer | None,
+        *,
+        host: str,
+        port: int,
+        threads: int,
+        options: FrontOptions,
+    ) -> None:
+        """Opens the port, a free one for 0; `host` is numeric. To be told the time before run().
+
+        Raises OSError, and ValueError for what makes no sense.
+        """
+
+    def run(self, index: int) -> None:
+        """Runs one loop, 0 to threads - 1, without the GIL, until stop(). Once for each."""
+
     def publish_clock(self, wall_ns: int, steady_ns: int, ppm: int) -> None:
         """From here on the front's time is what atp.clock.Clock says: its anchor."""
 
     def now_ns(self) -> int:
         """The front's time: nanoseconds since the Unix epoch."""
+
+    def set_default_ttl(self, ns: int) -> None:
+        """From the next call on a hold whose request names no time to live gets this."""
+
+    def set_tls(self, cert: bytes, key: bytes, client_ca: bytes) -> None:
+        """From the next connection on TLS is spoken, with these; see check_tls()."""
+
+    def retire(self) -> None:
+        """Who asks for health or watches it is told NOT_SERVING; calls are still served."""
+
+    def drain(self) -> None:
+        """Takes no new connections and tells clients to go elsewhere; what is under way finishes.
+
+        A stream of Execute answers the batches that it has judged, and ends as UNAVAILABLE.
+        """
+
+    def stop(self) -> None:
+        """Closes everything at once; every run() returns."""
+
+    def statistics(self) -> FrontStatistics:
+        """Reads every count."""
 
 class TlsCertificate(NamedTuple):
     """Whom a certificate is for, and from when until when; nanoseconds since the Unix epoch."""

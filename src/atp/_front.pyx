@@ -1,42 +1,43 @@
 # The native gRPC front's compiled unit: ReservationService and health, served by threads that know
 # no Python. It answers; it works on the native engine that `_core.Engine` owns and waits for the
 # journal's writer. The cimports below, from base to leaf, are the map of it:
+#   uv, nghttp2, tls   the libraries: events and sockets, HTTP/2, encryption
 #   clock       the server's time without the GIL
 #   answer      what the judge hands to whoever speaks HTTP/2
-#   tls         certificates, and the server's side of a TLS connection
 #   judge_state, telling, judging   requests to commands, answers to responses
+#   guards      what one connection may ask before it is a flood
+#   state       calls, connections, and the loop that has them
+#   answering   an answer to HTTP/2, once for each call
+#   calling     from a whole message to its answer: judged, parked, or too late
+#   receiving   from frames to whole messages
+#   sending     what a connection has to say, in one write
+#   connecting  a connection from its arrival to its end
+#   looping     one thread's rounds
+# `Front` is its face in Python: it opens ports, starts and stops, and reads counts.
 from libc.stdint cimport int64_t
 
 from atp._core cimport Engine
+from atp.engine.native cimport store
 from atp.front.answer cimport Answer
-from atp.front.clock cimport FrontClock
-from atp.front.judge_state cimport Judge
+from atp.front.guards cimport FINE, GUARD_COUNT, Guard, guard_name
+from atp.front.judge_state cimport COUNTED_METHODS, COUNTED_OUTCOMES, Judge
 from atp.front.judging cimport (
     COMMIT, EXECUTE, EXTEND, GET_AVAILABILITY, GET_RESERVATION, RELEASE, RESERVE, check_bounds,
     judge_call,
 )
+from atp.front.looping cimport open_loop, run_loop
+from atp.front.state cimport (
+    CALL_METHODS, CODES, Loop, REFUSED_REASONS, Shared, connections, held_bytes, open_calls,
+)
+from atp.front.uv cimport uv_async_send
 from atp.journal._native cimport Writer
+
+import os
+import socket
+from collections import namedtuple
 
 cimport cython
 
 include "front/tls.pxi"
 include "front/judge_face.pxi"
-
-
-@cython.final
-cdef class Front:
-    """Serves the data plane; `_front.pyi` documents every method."""
-
-    cdef FrontClock clock
-    cdef Engine engine
-    cdef Writer writer
-
-    def __cinit__(self, Engine engine not None, Writer writer):
-        self.engine = engine
-        self.writer = writer
-
-    def publish_clock(self, int64_t wall_ns, int64_t steady_ns, int64_t ppm):
-        self.clock.publish(wall_ns, steady_ns, ppm)
-
-    def now_ns(self):
-        return self.clock.now()
+include "front/serving.pxi"

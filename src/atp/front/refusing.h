@@ -1,0 +1,52 @@
+// What the transport itself answers calls with, before any is judged: gRPC's own words for what is
+// no call of this server, or too much, or too late. Owns the codes and the texts.
+#pragma once
+#include <cinttypes>
+#include <cstdio>
+
+#include "refused.h"
+
+namespace atp {
+
+enum GrpcCode {
+  kCodeDeadlineExceeded = 4,
+  kCodeResourceExhausted = 8,
+  kCodeUnimplemented = 12,
+  kCodeInternal = 13,
+  kCodeUnavailable = 14,
+};
+
+inline void refuse(Answer* answer, int code, const char* text) {
+  answer->clear();
+  answer->code = code;
+  answer->text = text;
+}
+
+inline void refuse_size(Answer* answer, std::size_t size, std::int64_t most) {
+  char text[96];
+  std::snprintf(text, sizeof text, "Received message larger than max (%zu vs. %" PRId64 ")", size,
+                most);
+  refuse(answer, kCodeResourceExhausted, text);
+}
+
+// `name` is the setting that says how much there may be.
+inline void refuse_over(Answer* answer, const char* name, std::int64_t most, const char* what) {
+  Refused refused;
+  const std::string value = std::to_string(most);
+  detail::set_refused(&refused, kCodeUnavailable, "OVERLOADED", 200);
+  refused.text = value + " " + what + ", as many as " + name + " allows";
+  refused.name = "limit_name";
+  refused.value = name;
+  refused.second_name = "limit_value";
+  refused.second_value = value;
+  tell_refused(answer, refused);
+}
+
+inline void refuse_draining(Answer* answer) {
+  Refused refused;
+  detail::set_refused(&refused, kCodeUnavailable, "DRAINING", 200);
+  refused.text = "the server stops";
+  tell_refused(answer, refused);
+}
+
+}  // namespace atp
