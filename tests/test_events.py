@@ -177,6 +177,32 @@ def test_what_the_end_of_a_hold_says(engine: Any) -> None:
     assert {event.expired.reservation_key.hex() for event in expired} == {ids[0], ids[3]}
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_holds_expire_in_order_whatever_was_sold_before_its_time(seed: int) -> None:
+    """A sale leaves behind that something was due early where later holds are: it says nothing."""
+    rng = Random(seed)
+    engine = native_engine(longest_life_ns=MINUTE_NS, record_events=True)
+    skus = [f"sku-{number}" for number in range(30)]
+    for sku in skus:
+        engine.set_stock(sku, 1_000, **AT_NOW)
+    due: dict[str, int] = {}
+    for number in range(200):
+        lines = [(sku, 1) for sku in rng.sample(skus, rng.choice((1, 1, 1, 4)))]
+        ttl_ns = rng.randrange(1, 100_000)
+        reply = engine.reserve(f"r{number}", lines, **AT_NOW, ttl_ns=ttl_ns)
+        hold = reply.reservation.reservation_id
+        if rng.random() < 0.5:
+            rng.choice((engine.commit, engine.release))(hold, **AT_NOW)
+        else:
+            due[hold] = NOW_NS + ttl_ns
+    engine.take_events()
+    engine.sweep(now_ns=NOW_NS + 50_000)
+    engine.sweep(now_ns=NOW_NS + 100_000)
+    expired = [event.expired.reservation_key.hex() for event in events_of(engine)]
+    assert sorted(expired) == sorted(due)
+    assert [due[hold] for hold in expired] == sorted(due.values())
+
+
 def test_what_a_change_of_stock_says(engine: Any) -> None:
     """The counters after it, the reason, and the receipt of an adjustment."""
     engine.set_stock("apple", 7, **AT_NOW)

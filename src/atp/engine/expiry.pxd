@@ -14,7 +14,7 @@ from atp.engine.layout cimport (
     Engine, Line, Ref, Shard, Sku, at, line_at, ref_of, shard_of, sku_at,
 )
 from atp.engine.limits cimport NEVER
-from atp.engine.native cimport load, lower_to, regrow_pages, store, store_relaxed
+from atp.engine.native cimport load, lower_to, regrow_pages, store
 
 cdef struct Heap:
     int64_t* times
@@ -178,15 +178,10 @@ cdef inline bint make_room_for_line(
 
 
 cdef inline void note_shard_due(Engine* engine, Shard* shard) noexcept nogil:
-    # Tells everyone when this shard's first line is due. `pending` goes before `next`: see
-    # sweep.pxd.
-    cdef int64_t first = NEVER
-    if shard.due_count:
-        first = shard.due_heap[0]
-    cdef int64_t before = load(&engine.shard_due[shard.number])
-    if first > before:
-        store_relaxed(&engine.shard_due[shard.number], first)  # nobody waits to hear of less to do
-    elif first < before:
+    # Tells everyone when this shard's first line is due, if that is earlier than they know; that it
+    # is later, whoever sweeps finds out. `pending` goes before `next`: see sweep.pxd.
+    cdef int64_t first = shard.due_heap[0]
+    if first < load(&engine.shard_due[shard.number]):
         store(&engine.shard_due[shard.number], first)
         lower_to(&engine.due.pending, first)
         lower_to(&engine.due.next, first)
@@ -238,7 +233,6 @@ cdef inline void unlink_line(Engine* engine, Line* line) noexcept nogil:
         heap = open_due(shard)
         take_out(engine, &heap, sku.place)
         shard.due_count = heap.count
-        note_shard_due(engine, shard)
         return
     heap = open_heap(engine, sku.heap, sku.heap_count, sku.heap_room)
     take_out(engine, &heap, line.place)

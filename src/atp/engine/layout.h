@@ -22,6 +22,7 @@ constexpr std::size_t kGranule = 8;
 constexpr std::size_t kArenaBytes = (std::size_t{1} << kPlaceBits) * kGranule;
 constexpr unsigned kSizeClasses = 144;  // size_class() of a whole arena is the last of them
 constexpr std::size_t kPage = 4096;
+constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kPagesFrom = 32768;  // tables of this size and more have pages of their own
 
 // A SKU; its name follows in place.
@@ -110,7 +111,7 @@ struct SkuTraits {
   }
   static bool equal(const char* block, const Probe& probe) {
     return reinterpret_cast<const Sku*>(block)->name_size == probe.size &&
-           std::memcmp(block + kSkuNameAt, probe.data, probe.size) == 0;
+           same_bytes(block + kSkuNameAt, probe.data, probe.size);
   }
 };
 struct RecordTraits {
@@ -140,7 +141,7 @@ struct CounterTraits {
     const CounterIdentity* wanted = static_cast<const CounterIdentity*>(probe.data);
     return counter->cap_uid == wanted->cap_uid && counter->sku == wanted->sku &&
            counter->subject_size == wanted->subject_size &&
-           std::memcmp(block + kCounterSubjectAt, wanted->subject, wanted->subject_size) == 0;
+           same_bytes(block + kCounterSubjectAt, wanted->subject, wanted->subject_size);
   }
 };
 
@@ -352,11 +353,16 @@ inline bool room_for_walk(std::vector<std::uint32_t>& places, std::size_t most, 
 struct Aside;  // see cut.h
 constexpr std::int64_t kNoCut = -1;
 
-// One of 64 parts of the engine. Its size is a power of two, so that finding one takes a shift.
-struct alignas(2048) Shard {
+// Caches choose by low bits of an address where they keep a line or a page. What all shards use
+// most must not agree in them, or all fight for the room of a few: so each begins its arena some
+// pages later than the one before, and shards are no power of two apart.
+constexpr std::uint32_t kPlacesApart = 13 * kPage / kGranule;
+
+// One of 64 parts of the engine.
+struct alignas(kCacheLine) Shard {
   Lock lock;
-  std::uint32_t next_place = 1;  // in granules
-  std::uint32_t open_places = 0;
+  std::uint32_t next_place;  // in granules
+  std::uint32_t open_places;
   std::uint32_t number;
   char* base;
   std::int64_t cut_sequence = kNoCut;  // while a snapshot of the state after it copies this shard
@@ -380,10 +386,16 @@ struct alignas(2048) Shard {
   Ref free_blocks[kSizeClasses] = {};
 
   Shard(unsigned shard_number, char* arena)
-      : number(shard_number), base(arena), skus(arena), records(arena), counters(arena) {}
+      : next_place(shard_number * kPlacesApart + 1),  // place 0 of all names nothing
+        open_places(shard_number * kPlacesApart),
+        number(shard_number),
+        base(arena),
+        skus(arena),
+        records(arena),
+        counters(arena) {}
   ~Shard() { drop_pages(due_heap, due_room * (sizeof(std::int64_t) + sizeof(Ref))); }
 };
 
-static_assert(sizeof(Shard) == 2048, "a shard is found by a shift");
+static_assert(sizeof(Shard) / kCacheLine % 2 == 1, "shards begin in lines of all low bits");
 
 }  // namespace atp

@@ -95,6 +95,34 @@ inline void raise_to(std::int64_t* at, std::int64_t value) {
   }
 }
 
+template <class Word>
+Word word_at(const char* bytes) {
+  Word word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+// For names, most of which are short: the last word may overlap the one before.
+inline bool same_bytes(const void* left, const void* right, std::size_t size) {
+  const char* a = static_cast<const char*>(left);
+  const char* b = static_cast<const char*>(right);
+  using Eight = std::uint64_t;
+  using Four = std::uint32_t;
+  if (size >= 8) {
+    for (; size > 8; size -= 8, a += 8, b += 8) {
+      if (word_at<Eight>(a) != word_at<Eight>(b)) return false;
+    }
+    return word_at<Eight>(a + size - 8) == word_at<Eight>(b + size - 8);
+  }
+  if (size >= 4) {
+    return word_at<Four>(a) == word_at<Four>(b) &&
+           word_at<Four>(a + size - 4) == word_at<Four>(b + size - 4);
+  }
+  for (; size; --size, ++a, ++b) {
+    if (*a != *b) return false;
+  }
+  return true;
+}
+
 inline std::uint64_t hash64(const void* data, std::size_t size) { return XXH3_64bits(data, size); }
 
 // A request id's 16 bytes: XXH3-128 in canonical (big-endian) order, as two words for fast

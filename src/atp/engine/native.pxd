@@ -17,7 +17,6 @@ cdef extern from "atp/engine/native.h" namespace "atp" nogil:
     void unpoison(void* address, size_t size) noexcept
     int64_t load(const int64_t* at) noexcept
     void store(int64_t* at, int64_t value) noexcept
-    void store_relaxed(int64_t* at, int64_t value) noexcept
     int64_t add(int64_t* at, int64_t delta) noexcept
     void lower_to(int64_t* at, int64_t value) noexcept
     void raise_to(int64_t* at, int64_t value) noexcept

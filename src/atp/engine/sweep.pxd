@@ -2,11 +2,12 @@
 # reads anything at `t` enters through here, and everything due by `t` has expired before. Owns
 # the engine's time, the earliest due time, and expiring in order.
 #
-# `due.next` is never later than the first due time of any shard. It is lowered whenever a shard's
-# first due time is (expiry.pxd, note_shard_due), and raised only here, by one sweeper at a time:
-# `pending` starts over at never, is lowered by the scan of all shards and by everyone else
-# meanwhile, and is copied to `next` until it holds still, so that no lowering is lost between
-# scan and copy.
+# `shard_due` is never later than the first due time of its shard, and `due.next` never later than
+# any of them. Both are lowered whenever a shard's first due time is (expiry.pxd, note_shard_due),
+# and raised only here, by one sweeper at a time: so that a hold that is sold before its time writes
+# to neither. A shard's is raised under its lock. For all of them `pending` starts over at never, is
+# lowered by the scan of all shards and by everyone else meanwhile, and is copied to `next` until it
+# holds still, so that no lowering is lost between scan and copy.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from atp.engine.ending cimport expire_hold, whole_mask
@@ -15,41 +16,53 @@ from atp.engine.expiry cimport first_line_of
 from atp.engine.layout cimport Engine, Record, Shard, at, line_at, record_of, sku_at
 from atp.engine.limits cimport NEVER, SHARDS
 from atp.engine.locks cimport lock, lock_more, unlock
-from atp.engine.native cimport load, lower_to, raise_to, store
+from atp.engine.native cimport count_trailing_zeros, load, lower_to, raise_to, store
 
 
-cdef inline Record* first_due(Engine* engine, Shard* shard, int64_t now) noexcept nogil:
-    # The hold of this shard's first line, if that is due. The shard is locked.
+cdef inline Record* first_due(Engine* engine, Shard* shard, int64_t by) noexcept nogil:
+    # The hold of this shard's first line, if that is due by then. The shard is locked.
     cdef int64_t* times
     if shard.due_count == 0:
         return NULL
     times = shard.due_heap
-    if times[0] > now:
+    if times[0] > by:
         return NULL
     return record_of(line_at(engine, first_line_of(
         engine, sku_at(engine, (<uint32_t*>(times + shard.due_room))[0]))))
 
 
-cdef inline bint expire_first(Engine* engine, Shard* shard, int64_t now) noexcept nogil:
-    # Expires the shard's first due hold, if there is one.
+cdef inline void settle_due(Engine* engine, uint64_t mask) noexcept nogil:
+    # Says of shards, which are locked, when their first line is due.
+    cdef Shard* shard
+    while mask:
+        shard = engine.shard(count_trailing_zeros(mask))
+        store(&engine.shard_due[shard.number], shard.due_heap[0] if shard.due_count else NEVER)
+        mask &= mask - 1
+
+
+cdef inline bint expire_first(
+    Engine* engine, Shard* shard, int64_t by, int64_t now
+) noexcept nogil:
+    # Expires the shard's first hold if it is due by then, the time that the shard was said to have
+    # something due: a later one may have to wait for other shards' holds.
     cdef uint64_t mask = <uint64_t>1 << shard.number
     cdef Record* record
     cdef uint64_t wanted
     lock(engine, mask)
     while True:
-        record = first_due(engine, shard, now)
-        if record == NULL:
-            unlock(engine, mask)
-            return False
-        wanted = whole_mask(engine, record)
+        record = first_due(engine, shard, by)
+        wanted = mask if record == NULL else whole_mask(engine, record)
         if wanted & ~mask == 0:
-            promise_expiry(engine)
-            expire_hold(engine, record, now)
-            unlock(engine, mask)
-            return True
+            break
         if not lock_more(engine, mask, wanted):
             lock(engine, mask | wanted)
         mask |= wanted
+    if record != NULL:
+        promise_expiry(engine)
+        expire_hold(engine, record, now)
+    settle_due(engine, mask)
+    unlock(engine, mask)
+    return record != NULL
 
 
 cdef inline int64_t first_due_time(Engine* engine, uint32_t* shard) noexcept nogil:
@@ -71,8 +84,11 @@ cdef inline int64_t expire_due(Engine* engine, int64_t now) noexcept nogil:
     cdef int64_t first
     cdef uint32_t shard = 0
     engine.due.sweeping.take()
-    while first_due_time(engine, &shard) <= now:
-        expired += expire_first(engine, engine.shard(shard), now)
+    while True:
+        first = first_due_time(engine, &shard)
+        if first > now:
+            break
+        expired += expire_first(engine, engine.shard(shard), first, now)
     store(&engine.due.pending, NEVER)
     lower_to(&engine.due.pending, first_due_time(engine, &shard))
     while True:
