@@ -119,7 +119,7 @@ cdef int compile_cap(cap, L.Rule* rule, CapFacts* facts) except -1:
     of_subnet = cap.subject == SUBJECT_SUBNET
     rule.prefix4 = <uint8_t>ask_prefix(cap.ipv4_prefix_length, of_subnet, 32, "ipv4_prefix_length")
     rule.prefix6 = <uint8_t>ask_prefix(cap.ipv6_prefix_length, of_subnet, 128, "ipv6_prefix_length")
-    rule.home_shard = <uint32_t>(hash64(rule.cap_id.data(), rule.cap_id.size()) >> 58)
+    rule.home_shard = L.home(hash64(rule.cap_id.data(), rule.cap_id.size()))
     add_overrides(rule, facts, cap.overrides)
     facts.cap_id = rule.cap_id
     facts.subject = rule.subject

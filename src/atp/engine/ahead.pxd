@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from atp.engine.asked cimport ReserveCommand
-from atp.engine.layout cimport Engine, Shard, counter_hash
+from atp.engine.layout cimport Engine, Shard, counter_hash, home
 from atp.engine.native cimport Key, hash128, hash64, load, prefetch_to_write
 from atp.engine.records cimport Caller
 from atp.engine.scratch cimport LineAsk
@@ -18,7 +18,7 @@ cdef inline void fetch_counters(
 ) noexcept nogil:
     # By the hints from `begin` to `end`. The first step fetches buckets, the second the blocks that
     # they name.
-    cdef Shard* shard = engine.shard(subject_hash >> 58)
+    cdef Shard* shard = engine.shard(home(subject_hash))
     cdef uint64_t hash
     cdef int64_t i
     for i in range(begin, end):
@@ -50,19 +50,19 @@ cdef inline void fetch_for_reserve(
     caller.address_hash = hash64(caller.address, caller.address_size)
     caller.customer_hash = hash64(caller.customer, caller.customer_size)
     command.hashed = True
-    shard = engine.shard(command.key.low >> 58)
+    shard = engine.shard(home(command.key.low))
     prefetch_to_write(shard)
     shard.records.fetch_bucket(command.key.low)
     for i in range(min(command.line_count, <uint32_t>LINES_AHEAD)):
         asks[i].hash = hash64(asks[i].sku, asks[i].sku_size)
-        shard = engine.shard(asks[i].hash >> 58)
+        shard = engine.shard(home(asks[i].hash))
         prefetch_to_write(shard)
         shard.skus.fetch_bucket(asks[i].hash)
     fetch_for_caps(engine, caller, False)
 
 
 cdef inline void fetch_for_change(Engine* engine, const Key* key) noexcept nogil:
-    cdef Shard* shard = engine.shard(key.low >> 58)
+    cdef Shard* shard = engine.shard(home(key.low))
     prefetch_to_write(shard)
     shard.records.fetch_bucket(key.low)
 
@@ -74,11 +74,11 @@ cdef inline void fetch_blocks_for_reserve(
     cdef Shard* shard
     cdef uint32_t i
     for i in range(min(command.line_count, <uint32_t>LINES_AHEAD)):
-        shard = engine.shard(asks[i].hash >> 58)
+        shard = engine.shard(home(asks[i].hash))
         shard.skus.fetch_block_ahead(asks[i].hash, shard.base)
     fetch_for_caps(engine, &command.caller, True)
 
 
 cdef inline void fetch_blocks_for_change(Engine* engine, const Key* key) noexcept nogil:
-    cdef Shard* shard = engine.shard(key.low >> 58)
+    cdef Shard* shard = engine.shard(home(key.low))
     shard.records.fetch_block_ahead(key.low, shard.base)

@@ -15,7 +15,7 @@ from atp.engine.event_reader cimport EventRead
 from atp.engine.events cimport (
     COMMITTED, EXPIRED, EXTENDED, EventFacts, RELEASED, RESERVED, STOCK_CHANGED,
 )
-from atp.engine.layout cimport Engine, Record, Ref, Shard, Sku, sku_at
+from atp.engine.layout cimport Engine, Record, Ref, Shard, Sku, home, sku_at
 from atp.engine.limits cimport NEVER, SKU_BYTES_MAX, STOCK_MAX, TIME_MAX
 from atp.engine.native cimport add, load, raise_to, store
 from atp.engine.records cimport drop_record, file_receipt, forget_old, make_receipt
@@ -81,7 +81,7 @@ cdef inline const char* apply_change(Applying* applying, int kind, int64_t seque
         extend_lines(turn, sequence)
     else:
         sell_or_give_back(turn, sequence)
-    forget_old(engine, engine.shard(facts.key.low >> 58), facts.time, 1)
+    forget_old(engine, engine.shard(home(facts.key.low)), facts.time, 1)
     return NULL
 
 
@@ -116,7 +116,7 @@ cdef inline const char* apply_stock_changed(Applying* applying, int64_t sequence
     cdef Engine* engine = applying.engine
     cdef const EventFacts* facts = &applying.event.facts
     cdef uint64_t hash = applying.event.own_hashes[0]
-    cdef Shard* shard = engine.shard(hash >> 58)
+    cdef Shard* shard = engine.shard(home(hash))
     cdef const char* problem
     cdef Ref receipt = 0
     cdef Ref ref
@@ -133,7 +133,7 @@ cdef inline const char* apply_stock_changed(Applying* applying, int64_t sequence
         ref = make_sku(engine, shard, facts.sku, facts.sku_size, hash)
         if not ref:
             if receipt:
-                drop_record(engine, engine.shard(facts.receipt_key.low >> 58), receipt)
+                drop_record(engine, engine.shard(home(facts.receipt_key.low)), receipt)
             return no_memory()
         add(&engine.shared.skus, 1)
     # Cannot fail from here. In the order of supply.pxd.

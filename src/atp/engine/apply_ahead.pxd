@@ -7,7 +7,7 @@ from atp.engine.ahead cimport fetch_for_caps
 from atp.engine.applying cimport find_hold
 from atp.engine.event_reader cimport EventRead
 from atp.engine.events cimport EventFacts, RESERVED, STOCK_CHANGED
-from atp.engine.layout cimport Engine, Line, Record, Shard, lines_of, record_at, sku_at
+from atp.engine.layout cimport Engine, Line, Record, Shard, home, lines_of, record_at, sku_at
 from atp.engine.native cimport prefetch_to_write
 from atp.engine.records cimport Caller
 
@@ -27,15 +27,15 @@ cdef inline void fetch_buckets(Engine* engine, const EventRead* event) noexcept 
     cdef uint64_t hash
     cdef uint32_t i
     if facts.key != NULL:
-        engine.shard(facts.key.low >> 58).records.fetch_bucket(facts.key.low)
+        engine.shard(home(facts.key.low)).records.fetch_bucket(facts.key.low)
     if event.kind == RESERVED:
         for i in range(facts.line_count):
             hash = event.own_hashes[i]
-            engine.shard(hash >> 58).skus.fetch_bucket(hash)
+            engine.shard(home(hash)).skus.fetch_bucket(hash)
         fetch_counts(engine, event, False)
     elif event.kind == STOCK_CHANGED:
         hash = event.own_hashes[0]
-        engine.shard(hash >> 58).skus.fetch_bucket(hash)
+        engine.shard(home(hash)).skus.fetch_bucket(hash)
 
 
 cdef inline void fetch_blocks(Engine* engine, const EventRead* event) noexcept nogil:
@@ -44,11 +44,11 @@ cdef inline void fetch_blocks(Engine* engine, const EventRead* event) noexcept n
     cdef uint32_t i
     if event.kind == RESERVED:
         for i in range(facts.line_count):
-            shard = engine.shard(event.own_hashes[i] >> 58)
+            shard = engine.shard(home(event.own_hashes[i]))
             shard.skus.fetch_block_ahead(event.own_hashes[i], shard.base)
         fetch_counts(engine, event, True)
     elif facts.key != NULL:
-        shard = engine.shard(facts.key.low >> 58)
+        shard = engine.shard(home(facts.key.low))
         shard.records.fetch_block_ahead(facts.key.low, shard.base)
 
 
@@ -62,7 +62,7 @@ cdef inline void fetch_what_blocks_name(Engine* engine, const EventRead* event) 
     cdef uint32_t i
     if facts.key == NULL:
         return
-    shard = engine.shard(facts.key.low >> 58)
+    shard = engine.shard(home(facts.key.low))
     if event.kind == RESERVED:
         return
     if shard.ended_last:

@@ -11,7 +11,7 @@ from atp.engine.events cimport EventFacts
 from atp.engine.expiry cimport make_room_for_line
 from atp.engine.housekeep cimport housekeep
 from atp.engine.layout cimport (
-    Engine, Line, Record, Rule, Window, held_of, lines_of, shard_of, sku_at,
+    Engine, Line, Record, Rule, Window, held_of, home, lines_of, shard_of, sku_at,
 )
 from atp.engine.limits cimport CUSTOMER_ID_BYTES_MAX, NEVER, SHARDS
 from atp.engine.places cimport tell, untold_most
@@ -56,7 +56,7 @@ cdef inline const char* check_basket(Applying* applying, Record* replaced) noexc
         return b"reserves nothing"
     for i in range(applying.scratch.line_count):
         line = &applying.scratch.lines[i]
-        line.ref = find_sku(engine.shard(line.hash >> 58), line.name, line.name_size, line.hash)
+        line.ref = find_sku(engine.shard(home(line.hash)), line.name, line.name_size, line.hash)
         if not line.ref:
             return b"names a SKU that there is not"
         line.sku = sku_at(engine, line.ref)
@@ -165,7 +165,7 @@ cdef inline const char* apply_reserved(Applying* applying, int64_t sequence) noe
     if problem != NULL:
         return problem
     case.key = facts.key[0]
-    case.shard = engine.shard(case.key.low >> 58)
+    case.shard = engine.shard(home(case.key.low))
     case.now = facts.time
     case.fingerprint = facts.fingerprint
     case.expire_time = facts.expire_time

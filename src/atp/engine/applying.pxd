@@ -8,7 +8,9 @@ from atp.engine.basket cimport LineTable, find_line, open_table
 from atp.engine.change cimport ChangeAnswer, ChangeCommand, Turn
 from atp.engine.event_reader cimport LINES_READ_AHEAD, EventRead
 from atp.engine.events cimport EventFacts
-from atp.engine.layout cimport Engine, PLACE_BITS, Probe, Record, Ref, Shard, kind_of, record_at
+from atp.engine.layout cimport (
+    Engine, PLACE_BITS, Probe, Record, Ref, Shard, home, kind_of, record_at,
+)
 from atp.engine.limits cimport BASKET_LINES_MAX, QUANTITY_MAX, SKU_BYTES_MAX
 from atp.engine.native cimport Key, hash64
 from atp.engine.records cimport forget_first
@@ -58,7 +60,7 @@ cdef inline const char* no_memory() noexcept nogil:
 
 cdef inline Ref find_any(Engine* engine, const Key* key) noexcept nogil:
     # A reservation or receipt, live, ended or over; 0 when there is none.
-    cdef Shard* shard = engine.shard(key.low >> 58)
+    cdef Shard* shard = engine.shard(home(key.low))
     cdef Probe probe
     cdef uint32_t place
     probe.data = key
@@ -80,7 +82,7 @@ cdef inline void forget_through(Engine* engine, const Key* key) noexcept nogil:
     # An id that is used anew had been forgotten by then, and all that was older in its shard with
     # it - whatever is to be remembered by the settings of today.
     while find_any(engine, key):
-        forget_first(engine, engine.shard(key.low >> 58))
+        forget_first(engine, engine.shard(home(key.low)))
 
 
 cdef inline const char* read_lines(Applying* applying, LineTable* table) noexcept nogil:

@@ -7,7 +7,7 @@ from libcpp.vector cimport vector
 
 from atp.engine.layout cimport (
     CapTable, Counter, CounterIdentity, Engine, NO_LIMIT, PLACE_BITS, Probe, Ref, Rule, Window,
-    WindowEntry, at, counter_hash, mask_address,
+    WindowEntry, at, counter_hash, home, mask_address,
 )
 from atp.engine.limits cimport CAP_REFUSALS_MAX
 from atp.engine.locks cimport mask_of_hash
@@ -102,7 +102,7 @@ cdef inline void aim(Tally* tally, const Rule* rule, Ref sku) noexcept nogil:
     if rule.subject == SUBJECT_EVERYONE:
         tally.shard = sku >> PLACE_BITS if rule.per_sku else rule.home_shard
     else:
-        tally.shard = <uint32_t>(tally.subject_hash >> 58)
+        tally.shard = home(tally.subject_hash)
     tally.hash = counter_hash(rule.uid, sku if rule.per_sku else 0, tally.subject_hash)
 
 

@@ -14,8 +14,8 @@ from atp.engine.events cimport (
 from atp.engine.expiry cimport relink_line, unlink_line
 from atp.engine.gate cimport in_the_way
 from atp.engine.layout cimport (
-    Engine, Line, Record, Ref, Shard, Sku, held_of, kind_of, lines_of, name_of, record_at, ref_of,
-    shard_of, sku_at,
+    Engine, Line, Record, Ref, Shard, Sku, held_of, home, kind_of, lines_of, name_of, record_at,
+    ref_of, shard_of, sku_at,
 )
 from atp.engine.limits cimport NEVER, TIME_MAX
 from atp.engine.locks cimport lock_more, mask_of_hash, unlock
@@ -99,7 +99,7 @@ cdef inline void lock_turn(Turn* turn) noexcept nogil:
         mask |= mask_of_hash(turn.request_key.low)
     while True:
         turn.now = enter(engine, turn.command.now, mask)
-        ref = find_record(engine, engine.shard(key.low >> 58), key, turn.now)
+        ref = find_record(engine, engine.shard(home(key.low)), key, turn.now)
         turn.record = record_at(engine, ref) if ref else NULL
         wanted = mask
         if turn.record != NULL and kind_of(turn.record) == STATE_HELD:
@@ -124,7 +124,7 @@ cdef inline bint answer_known_id(Turn* turn) noexcept nogil:
     cdef Ref ref
     if turn.command.request_id_size == 0:
         return False
-    ref = find_record(engine, engine.shard(turn.request_key.low >> 58), &turn.request_key, turn.now)
+    ref = find_record(engine, engine.shard(home(turn.request_key.low)), &turn.request_key, turn.now)
     if not ref:
         return False
     known = record_at(engine, ref)
@@ -251,7 +251,7 @@ cdef inline bint take_memory_for_change(
         facts.line_count = command.line_count
     if not promise_event(turn.engine):
         if turn.receipt:
-            drop_record(turn.engine, turn.engine.shard(turn.request_key.low >> 58), turn.receipt)
+            drop_record(turn.engine, turn.engine.shard(home(turn.request_key.low)), turn.receipt)
         return False
     return True
 
@@ -264,7 +264,7 @@ cdef inline void sell_or_give_back(Turn* turn, int64_t sequence) noexcept nogil:
     cdef int64_t units, left = 0
     cdef uint32_t i
     cdef bint selling = turn.command.kind == COMMIT
-    keep_record(engine.shard(record.key.low >> 58), record)
+    keep_record(engine.shard(home(record.key.low)), record)
     if not selling:
         caller = caller_of(record)
     for i in range(record.line_count):
@@ -282,7 +282,7 @@ cdef inline void sell_or_give_back(Turn* turn, int64_t sequence) noexcept nogil:
         left += held_of(&own[i])
     record.last_sequence = sequence
     if left == 0:
-        give_live_place(engine, engine.shard(record.key.low >> 58))
+        give_live_place(engine, engine.shard(home(record.key.low)))
         mark_ended(engine, record, STATE_COMMITTED if selling else STATE_RELEASED, turn.now)
 
 
@@ -290,7 +290,7 @@ cdef inline void extend_lines(Turn* turn, int64_t sequence) noexcept nogil:
     cdef Engine* engine = turn.engine
     cdef Record* record = turn.record
     cdef Line* own = lines_of(record)
-    cdef Shard* shard = engine.shard(record.key.low >> 58)
+    cdef Shard* shard = engine.shard(home(record.key.low))
     cdef uint32_t i
     keep_record(shard, record)
     record.expire_time = turn.expire_time
@@ -377,7 +377,7 @@ cdef inline void change(
         answer.reveals = max(answer.reveals, turn.record.last_sequence)
         if view != NULL:
             view_record(engine, turn.record, view)
-    forget_old(engine, engine.shard(command.key.low >> 58), turn.now, 1)
+    forget_old(engine, engine.shard(home(command.key.low)), turn.now, 1)
     unlock(engine, turn.mask)
     free(event_lines)
 

@@ -13,7 +13,7 @@ from atp.engine.events cimport EXPIRED, EventFacts, clear_facts, record_change
 from atp.engine.expiry cimport unlink_line
 from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, Record, Rule, Sku, address_of, address_size, customer_of, held_of,
-    lines_of, name_of, shard_of, sku_at,
+    home, lines_of, name_of, shard_of, sku_at,
 )
 from atp.engine.locks cimport mask_of_hash
 from atp.engine.native cimport hash64
@@ -97,7 +97,7 @@ cdef inline void give_back_all(
     cdef Line* lines = lines_of(record)
     cdef int64_t units
     cdef uint32_t i
-    keep_record(engine.shard(record.key.low >> 58), record)
+    keep_record(engine.shard(home(record.key.low)), record)
     for i in range(record.line_count):
         units = held_of(&lines[i])
         if units == 0:
@@ -107,7 +107,7 @@ cdef inline void give_back_all(
         if kind != STATE_EXPIRED:
             lines[i].released += <int>units
     record.last_sequence = sequence
-    give_live_place(engine, engine.shard(record.key.low >> 58))
+    give_live_place(engine, engine.shard(home(record.key.low)))
     mark_ended(engine, record, kind, end_time)
 
 

@@ -12,8 +12,8 @@ from atp.engine.caps cimport (
 )
 from atp.engine.ending cimport whole_mask
 from atp.engine.layout cimport (
-    Engine, Line, Record, Ref, Rule, Shard, available_of, held_of, kind_of, lines_of, record_at,
-    sku_at, was_partial,
+    Engine, Line, Record, Ref, Rule, Shard, available_of, held_of, home, kind_of, lines_of,
+    record_at, sku_at, was_partial,
 )
 from atp.engine.limits cimport NEVER, TIME_MAX
 from atp.engine.locks cimport mask_of_hash, unlock
@@ -41,7 +41,7 @@ cdef inline void send_for_blocks(Case* case) noexcept nogil:
     if case.command.hashed:
         return  # a batch has sent for them before
     for i in range(min(case.scratch.line_count, <uint32_t>SEND_FOR_MOST)):
-        shard = case.engine.shard(case.scratch.lines[i].hash >> 58)
+        shard = case.engine.shard(home(case.scratch.lines[i].hash))
         shard.skus.fetch_block(case.scratch.lines[i].hash, shard.base)
 
 
@@ -126,7 +126,7 @@ cdef inline void look_up_lines(Case* case) noexcept nogil:
     for i in range(case.scratch.line_count):
         line = &case.scratch.lines[i]
         line.ref = find_sku(
-            case.engine.shard(line.hash >> 58), line.name, line.name_size, line.hash)
+            case.engine.shard(home(line.hash)), line.name, line.name_size, line.hash)
         if line.ref:
             line.sku = sku_at(case.engine, line.ref)
 

@@ -229,6 +229,11 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
         Shard* shard(unsigned int number) noexcept
 
 
+cdef inline uint32_t home(uint64_t hash) noexcept nogil:
+    # The shard of what has this hash.
+    return <uint32_t>(hash >> 58)
+
+
 cdef inline Shard* shard_of(Engine* engine, Ref ref) noexcept nogil:
     return engine.shard(ref >> PLACE_BITS)
 

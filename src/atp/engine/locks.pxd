@@ -2,11 +2,11 @@
 # deadlock and no hierarchy to remember. Owns the order; knows nothing of what is guarded.
 from libc.stdint cimport uint64_t
 
-from atp.engine.layout cimport Engine
+from atp.engine.layout cimport Engine, home
 from atp.engine.native cimport count_leading_zeros, count_trailing_zeros
 
 cdef inline uint64_t mask_of_hash(uint64_t hash) noexcept nogil:
-    return <uint64_t>1 << (hash >> 58)
+    return <uint64_t>1 << home(hash)
 
 
 cdef inline void lock(Engine* engine, uint64_t mask) noexcept nogil:

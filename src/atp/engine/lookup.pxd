@@ -2,7 +2,7 @@
 # nothing else.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from atp.engine.layout cimport Engine, Record, Ref, record_at, sku_at
+from atp.engine.layout cimport Engine, Record, Ref, home, record_at, sku_at
 from atp.engine.locks cimport mask_of_hash, unlock
 from atp.engine.native cimport Key, hash64
 from atp.engine.read cimport SkuView, View, view_record, view_sku
@@ -20,7 +20,7 @@ cdef inline void read_reservation(
     cdef Ref ref
     cdef Record* record
     now = enter(engine, now, mask)
-    ref = find_record(engine, engine.shard(key.low >> 58), key, now)
+    ref = find_record(engine, engine.shard(home(key.low)), key, now)
     if ref:
         record = record_at(engine, ref)
         if not is_receipt(record):
@@ -41,7 +41,7 @@ cdef inline void read_skus(
     enter(engine, now, mask)
     for i in range(count):
         ref = find_sku(
-            engine.shard(asks[i].hash >> 58), asks[i].sku, asks[i].sku_size, asks[i].hash)
+            engine.shard(home(asks[i].hash)), asks[i].sku, asks[i].sku_size, asks[i].hash)
         views[i].known = False
         if ref:
             view_sku(sku_at(engine, ref), &views[i])

@@ -7,7 +7,7 @@ from atp.engine.arena cimport allocate, release_block
 from atp.engine.cut cimport forget_record, release_later
 from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, PLACE_MASK, Probe, Record, Ref, Shard, address_of, address_size,
-    customer_of, kind_of, record_at, record_bytes, ref_of, set_kind,
+    customer_of, home, kind_of, record_at, record_bytes, ref_of, set_kind,
 )
 from atp.engine.limits cimport NEVER, SHARDS
 from atp.engine.native cimport Key, check
@@ -89,7 +89,7 @@ cdef inline void mark_ended(
     Engine* engine, Record* record, int kind, int64_t end_time
 ) noexcept nogil:
     # Ends a reservation, or files a receipt; the oldest of the shard goes when there are too many.
-    cdef Shard* shard = engine.shard(record.key.low >> 58)
+    cdef Shard* shard = engine.shard(home(record.key.low))
     cdef Ref ref = ref_of(shard, record)
     set_kind(record, kind)
     record.expire_time = end_time
@@ -147,7 +147,7 @@ cdef inline Ref make_receipt(Engine* engine, const Key* key) noexcept nogil:
     cdef Caller nobody
     nobody.address_size = 0
     nobody.customer_size = 0
-    return make_record(engine, engine.shard(key.low >> 58), key, 0, &nobody)
+    return make_record(engine, engine.shard(home(key.low)), key, 0, &nobody)
 
 
 cdef inline void file_receipt(
@@ -159,5 +159,5 @@ cdef inline void file_receipt(
     receipt.create_time = now
     receipt.grant_sequence = sequence
     receipt.last_sequence = sequence
-    file_record(engine.shard(key.low >> 58), ref, key)
+    file_record(engine.shard(home(key.low)), ref, key)
     mark_ended(engine, receipt, kind, now)

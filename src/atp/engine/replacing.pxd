@@ -10,8 +10,8 @@ from atp.engine.caps cimport find_counter, rule_count, rule_number, rules_by_sku
 from atp.engine.counters cimport still_counted
 from atp.engine.ending cimport caller_of, counts, whole_mask
 from atp.engine.layout cimport (
-    Engine, Line, Record, Ref, Rule, Sku, customer_of, held_of, kind_of, lines_of, name_of,
-    record_at, sku_at,
+    Engine, Line, Record, Ref, Rule, Sku, customer_of, held_of, home, kind_of, lines_of,
+    name_of, record_at, sku_at,
 )
 from atp.engine.locks cimport mask_of_hash, unlock
 from atp.engine.native cimport Key, hash64
@@ -28,7 +28,7 @@ cdef inline uint64_t replaced_mask(Case* case) noexcept nogil:
     cdef const Key* key = &case.command.replaces
     cdef uint64_t mask = mask_of_hash(key.low)
     cdef int64_t now = enter(engine, case.command.now, mask)
-    cdef Ref ref = find_record(engine, engine.shard(key.low >> 58), key, now)
+    cdef Ref ref = find_record(engine, engine.shard(home(key.low)), key, now)
     cdef uint64_t wanted = mask
     if ref and kind_of(record_at(engine, ref)) == STATE_HELD:
         wanted |= whole_mask(engine, record_at(engine, ref))
@@ -42,7 +42,7 @@ cdef inline bint find_replaced(Case* case) noexcept nogil:
     case.replaced = 0
     if case.command.has_replaces:
         case.replaced = find_record(
-            case.engine, case.engine.shard(key.low >> 58), key, case.now)
+            case.engine, case.engine.shard(home(key.low)), key, case.now)
     return case.replaced != 0 and kind_of(record_at(case.engine, case.replaced)) == STATE_HELD
 
 

@@ -15,7 +15,7 @@ from atp.engine.gate cimport in_the_way
 from atp.engine.housekeep cimport make_places
 from atp.engine.judge cimport answer_repeat, judge_frame, judge_lines, lock_all
 from atp.engine.layout cimport (
-    Engine, Line, Record, Ref, lines_of, record_at, ref_of, set_kind, shard_of,
+    Engine, Line, Record, Ref, home, lines_of, record_at, ref_of, set_kind, shard_of,
 )
 from atp.engine.locks cimport unlock
 from atp.engine.native cimport hash128, hash64, load
@@ -239,7 +239,7 @@ cdef inline void reserve(
         case.caller.customer_hash = hash64(case.caller.customer, case.caller.customer_size)
     answer.key = case.key
     case.fingerprint = fingerprint_of(&case, content)
-    case.shard = engine.shard(case.key.low >> 58)
+    case.shard = engine.shard(home(case.key.low))
     judge_and_grant(&case, view)
     if answer.limit == LIMIT_CAP_COUNTERS and make_places(engine, case.now):
         answer.limit = LIMIT_NONE

@@ -7,7 +7,7 @@ from atp.engine.events cimport (
     EventFacts, STOCK_CHANGED, clear_facts, promise_event, record_change,
 )
 from atp.engine.gate cimport in_the_way
-from atp.engine.layout cimport Engine, Record, Ref, Sku, kind_of, record_at, shard_of, sku_at
+from atp.engine.layout cimport Engine, Record, Ref, Sku, home, kind_of, record_at, shard_of, sku_at
 from atp.engine.limits cimport STOCK_MAX
 from atp.engine.locks cimport mask_of_hash, unlock
 from atp.engine.native cimport Key, add, hash128, hash64
@@ -75,7 +75,7 @@ cdef inline bint answer_known(
     cdef Ref ref
     if command.request_id_size == 0:
         return False
-    ref = find_record(engine, engine.shard(key.low >> 58), key, now)
+    ref = find_record(engine, engine.shard(home(key.low)), key, now)
     if not ref:
         return False
     known = record_at(engine, ref)
@@ -133,7 +133,7 @@ cdef inline bint take_memory_for_supply(
     if promise_event(engine):
         return True
     if receipt[0]:
-        drop_record(engine, engine.shard(key.low >> 58), receipt[0])
+        drop_record(engine, engine.shard(home(key.low)), receipt[0])
     return False
 
 
@@ -142,7 +142,7 @@ cdef inline void decide_supply(
     SupplyAnswer* answer, SkuView* view
 ) noexcept nogil:
     cdef uint64_t fingerprint = fingerprint_of_supply(command, hash)
-    cdef Ref ref = find_sku(engine.shard(hash >> 58), command.sku, command.sku_size, hash)
+    cdef Ref ref = find_sku(engine.shard(home(hash)), command.sku, command.sku_size, hash)
     cdef bint new = ref == 0
     cdef int64_t received = command.quantity
     cdef int64_t adjusted = 0
@@ -176,7 +176,7 @@ cdef inline void decide_supply(
             add(&engine.shared.skus, -1)
         return
     if new:
-        ref = make_sku(engine, engine.shard(hash >> 58), command.sku, command.sku_size, hash)
+        ref = make_sku(engine, engine.shard(home(hash)), command.sku, command.sku_size, hash)
         if not ref:
             add(&engine.shared.skus, -1)
             return

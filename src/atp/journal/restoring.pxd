@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from atp.engine.layout cimport (
-    Engine, Line, PLACE_BITS, PLACE_MASK, Probe, Record, Ref, Shard, Sku, held_of, kind_of,
-    line_at, lines_of, record_at, ref_of, set_kind, sku_at,
+    Engine, Line, PLACE_BITS, PLACE_MASK, Probe, Record, Ref, Shard, Sku, held_of, home,
+    kind_of, line_at, lines_of, record_at, ref_of, set_kind, sku_at,
 )
 from atp.engine.expiry cimport grow_due, link_line, make_room_for_line
 from atp.engine.limits cimport (
@@ -44,7 +44,7 @@ cdef inline const char* restore_sku(
     if name == NULL or not 1 <= entry.name_size <= SKU_BYTES_MAX:
         return b"a SKU's name is of a size that none has"
     hash = hash64(name, entry.name_size)
-    if hash >> 58 != shard.number or entry.number >> PLACE_BITS != shard.number:
+    if home(hash) != shard.number or entry.number >> PLACE_BITS != shard.number:
         return b"a SKU is of another shard"
     if not (0 <= entry.on_hand <= STOCK_MAX and 0 <= entry.received <= STOCK_MAX
             and -STOCK_MAX <= entry.adjusted <= STOCK_MAX and 0 <= entry.sold <= 2 * STOCK_MAX
@@ -77,7 +77,7 @@ cdef inline const char* sound_frame(
     cdef int kind = entry.flags & 15
     cdef int64_t now = restoring.parts.totals.end_time
     cdef bint receipt = kind >= RECEIPT_COMMIT
-    if key.low >> 58 != shard.number:
+    if home(key.low) != shard.number:
         return b"a record is of another shard"
     if (not STATE_HELD <= kind <= RECEIPT_ADJUST or entry.flags >> 5 > 2
             or entry.customer_size > CUSTOMER_ID_BYTES_MAX):
