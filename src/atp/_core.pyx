@@ -42,7 +42,9 @@ from atp.engine.gate cimport GATE_BEHIND, GATE_OPEN, in_the_way
 from atp.engine.housekeep cimport housekeep
 from atp.engine.locks cimport lock, unlock
 from atp.engine.lookup cimport read_reservation, read_skus
-from atp.engine.native cimport Key, count_leading_zeros, hash64, hash128, load, raise_to, store
+from atp.engine.native cimport (
+    Key, count_leading_zeros, hash64, hash128, load, prefetch_to_read, raise_to, store,
+)
 from atp.engine.read cimport (
     LineView, SkuView, View, close_view, open_view, view_record, view_sku,
 )

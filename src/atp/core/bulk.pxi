@@ -10,6 +10,12 @@ cdef struct Read:
     bint reserving
 
 
+# What judging needs besides: room for the lines of a largest basket, and for what is said of them.
+cdef struct Desk:
+    LineAsk* asks
+    Scratch scratch
+
+
 cdef struct Outcome:  # a row of OUTCOME_DTYPE
     uint8_t outcome
     uint8_t repeated
@@ -38,6 +44,14 @@ cdef void read_row(
         into.change.lines = into.asks
         into.change.line_count = count
         fetch_for_change(engine, &into.change.key)
+
+
+cdef inline void fetch_row(const Rows* rows, Py_ssize_t number) noexcept nogil:
+    cdef Py_ssize_t at = 0
+    if number < rows.count:
+        while at < rows.stride:
+            prefetch_to_read(rows.data + number * rows.stride + at)
+            at += 64
 
 
 cdef inline void fetch_blocks(L.Engine* engine, const Read* read) noexcept nogil:
@@ -88,32 +102,28 @@ cdef bint still_sound(const Read* read) noexcept nogil:
 
 
 cdef void judge_read(
-    L.Engine* engine, const Bulk* bulk, const char* row, Read* read, LineAsk* asks, char* into
+    L.Engine* engine, const Bulk* bulk, const char* row, Read* read, Desk* desk, char* into
 ) noexcept nogil:
-    # `asks` is room for a largest basket.
     cdef uint32_t count = read.reserve.line_count if read.reserving else read.change.line_count
     if count > LINES_AHEAD:
-        lines_at(bulk, row, asks, bounds.BASKET_LINES_MAX)
+        lines_at(bulk, row, desk.asks, bounds.BASKET_LINES_MAX)
         if read.reserving:
-            read.reserve.lines = asks
+            read.reserve.lines = desk.asks
         else:
-            read.change.lines = asks
+            read.change.lines = desk.asks
     if not still_sound(read):
         (<Outcome*>into).outcome = 0
     elif read.reserving:
-        judge_reserve(engine, &read.reserve, <Outcome*>into)
+        judge_reserve(engine, &read.reserve, &desk.scratch, <Outcome*>into)
     else:
-        judge_change(engine, &read.change, <Outcome*>into)
+        judge_change(engine, &read.change, &desk.scratch, <Outcome*>into)
 
 
 cdef void judge_reserve(
-    L.Engine* engine, const ReserveCommand* command, Outcome* outcome
+    L.Engine* engine, const ReserveCommand* command, Scratch* scratch, Outcome* outcome
 ) noexcept nogil:
     cdef ReserveAnswer answer
-    cdef Scratch scratch
-    open_scratch(&scratch)
-    reserve(engine, command, &scratch, &answer, NULL)
-    close_scratch(&scratch)
+    reserve(engine, command, scratch, &answer, NULL)
     outcome.outcome = answer.outcome
     outcome.repeated = answer.repeated
     outcome.limit = answer.limit
@@ -123,13 +133,10 @@ cdef void judge_reserve(
 
 
 cdef void judge_change(
-    L.Engine* engine, const ChangeCommand* command, Outcome* outcome
+    L.Engine* engine, const ChangeCommand* command, Scratch* scratch, Outcome* outcome
 ) noexcept nogil:
     cdef ChangeAnswer answer
-    cdef Scratch scratch
-    open_scratch(&scratch)
-    change(engine, command, &scratch, &answer, NULL)
-    close_scratch(&scratch)
+    change(engine, command, scratch, &answer, NULL)
     outcome.outcome = answer.outcome
     outcome.repeated = answer.repeated
     outcome.limit = 0
@@ -141,20 +148,26 @@ cdef void judge_change(
 cdef void judge_all(
     L.Engine* engine, const Bulk* bulk, const Rows* outcomes, int64_t now, LineAsk* asks
 ) noexcept nogil:
-    # Commands are read ROWS_AHEAD before they are judged: what they look up is there by then.
+    # Commands are read ROWS_AHEAD before they are judged: what they look up is there by then. Their
+    # rows are fetched as long before that.
     cdef Read[ROWS_AHEAD] ahead
+    cdef Desk desk
     cdef Py_ssize_t count = bulk.commands.count
     cdef Py_ssize_t i
+    desk.asks = asks
+    open_scratch(&desk.scratch)
     for i in range(min(count, <Py_ssize_t>ROWS_AHEAD)):
         read_row(engine, bulk, bulk.commands.data + i * bulk.commands.stride, now, &ahead[i])
     for i in range(count):
         judge_read(engine, bulk, bulk.commands.data + i * bulk.commands.stride,
-                   &ahead[i % ROWS_AHEAD], asks, outcomes.data + i * outcomes.stride)
+                   &ahead[i % ROWS_AHEAD], &desk, outcomes.data + i * outcomes.stride)
         if i + ROWS_AHEAD // 2 < count:
             fetch_blocks(engine, &ahead[(i + ROWS_AHEAD // 2) % ROWS_AHEAD])
         if i + ROWS_AHEAD < count:
+            fetch_row(&bulk.commands, i + 2 * ROWS_AHEAD)
             read_row(engine, bulk, bulk.commands.data + (i + ROWS_AHEAD) * bulk.commands.stride,
                      now, &ahead[i % ROWS_AHEAD])
+    close_scratch(&desk.scratch)
 
 
 cdef int check_bulk(const Bulk* bulk, LineAsk* asks) except -1:

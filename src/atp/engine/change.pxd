@@ -23,8 +23,8 @@ from atp.engine.native cimport Key, hash128, hash64, load
 from atp.engine.places cimport give_live_place
 from atp.engine.read cimport View, view_record
 from atp.engine.records cimport (
-    Caller, drop_record, file_receipt, find_record, forget_old, is_receipt, make_receipt,
-    mark_ended,
+    Caller, drop_record, fetch_oldest, file_receipt, find_record, forget_old, is_receipt,
+    make_receipt, mark_ended,
 )
 from atp.engine.scratch cimport LineAsk, Scratch, room_for_lines
 from atp.engine.stock cimport note_new_end, sell_units
@@ -306,6 +306,7 @@ cdef inline void decide_change(Turn* turn, EventLine* event_lines) noexcept nogi
     cdef EventFacts facts
     cdef EventField field = EXTENDED
     cdef int64_t sequence
+    fetch_oldest(turn.engine, turn.engine.shard(home(command.key.low)))
     if answer_known_id(turn) or answer_ended(turn) or answer_bad_line(turn):
         return
     turn.expire_time = 0

@@ -375,7 +375,7 @@ struct alignas(kCacheLine) Shard {
   Ref ended_last = 0;
   std::uint32_t ended_count = 0;
   std::uint32_t receipt_count = 0;
-  std::int64_t ended_first_time = INT64_MAX;  // when the oldest of them ended
+  std::int64_t ended_first_time = INT64_MAX;  // when the oldest of them ended, or before
   std::int64_t live_holds = 0;                // of this shard's records
   std::int64_t live_told = 0;                 // of these, what shared.live_holds knows of
   std::int64_t used_bytes = 0;

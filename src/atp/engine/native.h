@@ -46,6 +46,7 @@ inline void check(bool condition, const char* what) {
   }
 }
 
+inline void prefetch_to_read(const void* at) { __builtin_prefetch(at); }
 inline void prefetch_to_write(const void* at) { __builtin_prefetch(at, 1); }
 inline void poison(void* address, std::size_t size) { ATP_POISON(address, size); }
 inline void unpoison(void* address, std::size_t size) { ATP_UNPOISON(address, size); }

@@ -25,6 +25,7 @@ cdef extern from "atp/engine/native.h" namespace "atp" nogil:
     bint same_key(const Key* a, const Key* b) noexcept
     void* regrow_pages(void* old, size_t old_size, size_t size) noexcept
     bint open_pages(char* at, size_t size) noexcept
+    void prefetch_to_read(const void* at) noexcept
     void prefetch_to_write(const void* at) noexcept
 
 

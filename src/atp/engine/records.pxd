@@ -10,7 +10,7 @@ from atp.engine.layout cimport (
     customer_of, home, kind_of, record_at, record_bytes, ref_of, set_kind,
 )
 from atp.engine.limits cimport NEVER, SHARDS
-from atp.engine.native cimport Key, check
+from atp.engine.native cimport Key, check, prefetch_to_write
 from atp.engine.words cimport RECEIPT_COMMIT, STATE_HELD
 
 # Who asks: the address (0, 4 or 16 bytes) and the customer.
@@ -38,13 +38,13 @@ cdef inline void forget(Engine* engine, Shard* shard, Ref ref) noexcept nogil:
 
 
 cdef inline void forget_first(Engine* engine, Shard* shard) noexcept nogil:
+    # The next one ended no earlier, and is not looked at here: it is seldom in the cache.
     cdef Ref ref = shard.ended_first
+    shard.ended_first_time = record_at(engine, ref).expire_time
     shard.ended_first = record_at(engine, ref).caps_generation
     shard.ended_count -= 1
-    shard.ended_first_time = NEVER
-    if shard.ended_first:
-        shard.ended_first_time = record_at(engine, shard.ended_first).expire_time
-    else:
+    if not shard.ended_first:
+        shard.ended_first_time = NEVER
         shard.ended_last = 0
     forget(engine, shard, ref)
 
@@ -59,6 +59,9 @@ cdef inline void forget_old(
 ) noexcept nogil:
     # At most `most` of them, so that no command pays for many.
     while most and shard.ended_first and now - shard.ended_first_time >= engine.settings.remember:
+        shard.ended_first_time = record_at(engine, shard.ended_first).expire_time
+        if not is_over(engine, record_at(engine, shard.ended_first), now):
+            return
         forget_first(engine, shard)
         most -= 1
 
@@ -85,6 +88,18 @@ cdef inline Ref find_record(
     return ref
 
 
+cdef inline int64_t ended_most(Engine* engine) noexcept nogil:
+    # How many ended records a shard remembers.
+    return max(<int64_t>1, engine.settings.ended_max // SHARDS)
+
+
+cdef inline void fetch_oldest(Engine* engine, const Shard* shard) noexcept nogil:
+    # Fetches what will be forgotten when one more ends.
+    if shard.ended_first and shard.ended_count >= ended_most(engine):
+        prefetch_to_write(record_at(engine, shard.ended_first))
+        prefetch_to_write(<char*>record_at(engine, shard.ended_first) + 64)
+
+
 cdef inline void mark_ended(
     Engine* engine, Record* record, int kind, int64_t end_time
 ) noexcept nogil:
@@ -103,7 +118,7 @@ cdef inline void mark_ended(
     shard.ended_count += 1
     if is_receipt(record):
         shard.receipt_count += 1
-    if shard.ended_count > max(<int64_t>1, engine.settings.ended_max // SHARDS):
+    if shard.ended_count > ended_most(engine):
         forget_first(engine, shard)
 
 
