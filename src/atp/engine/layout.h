@@ -22,7 +22,6 @@ constexpr std::size_t kGranule = 8;
 constexpr std::size_t kArenaBytes = (std::size_t{1} << kPlaceBits) * kGranule;
 constexpr unsigned kSizeClasses = 144;  // size_class() of a whole arena is the last of them
 constexpr std::size_t kPage = 4096;
-constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kPagesFrom = 32768;  // tables of this size and more have pages of their own
 
 // A SKU; its name follows in place.
@@ -359,7 +358,7 @@ constexpr std::int64_t kNoCut = -1;
 constexpr std::uint32_t kPlacesApart = 13 * kPage / kGranule;
 
 // One of 64 parts of the engine.
-struct alignas(kCacheLine) Shard {
+struct alignas(64) Shard {
   Lock lock;
   std::uint32_t next_place;  // in granules
   std::uint32_t open_places;
@@ -396,6 +395,6 @@ struct alignas(kCacheLine) Shard {
   ~Shard() { drop_pages(due_heap, due_room * (sizeof(std::int64_t) + sizeof(Ref))); }
 };
 
-static_assert(sizeof(Shard) / kCacheLine % 2 == 1, "shards begin in lines of all low bits");
+static_assert(sizeof(Shard) / 64 % 2 == 1, "shards begin in lines of all low bits");
 
 }  // namespace atp

@@ -94,7 +94,7 @@ struct Engine {
 
   Lock snapshot_running;  // one at a time
 
-  alignas(kCacheLine) unsigned char shard_memory[kShards * sizeof(Shard)];
+  alignas(64) unsigned char shard_memory[kShards * sizeof(Shard)];
 
   explicit Engine(const Settings& given) : settings(given) {
     region = reserve_pages(kArenaBytes * kShards);
