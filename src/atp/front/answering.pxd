@@ -139,6 +139,13 @@ cdef inline void answer_call(Loop* loop, Call* call) noexcept nogil:
     mark_dirty(connection)
 
 
+cdef inline void answer_http(Loop* loop, Call* call) noexcept nogil:
+    close_answer(loop, call, 2)
+    if submit_http_error(call.connection.session, call.stream, call.http_error):
+        reset(call, NGHTTP2_INTERNAL_ERROR)
+    mark_dirty(call.connection)
+
+
 cdef inline void send_flow(Loop* loop, Call* call) noexcept nogil:
     # Begins to send what may go, or goes on with it.
     cdef nghttp2_data_provider provider
@@ -164,7 +171,9 @@ cdef inline void cut_short(Loop* loop, Call* call) noexcept nogil:
     # Ends it with what its answer says, or, in the midst of messages, with no status.
     if call.is_answered:
         return
-    if call.flow.get() == NULL or not call.flow.get().opened:
+    if call.http_error:
+        answer_http(loop, call)
+    elif call.flow.get() == NULL or not call.flow.get().opened:
         answer_call(loop, call)
     else:
         close_answer(loop, call, call.answer.code)

@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from atp.front.answering cimport (
-    answer_call, close_answer, detach, hold, mark_dirty, queue_call, submit_http_error,
+    answer_call, answer_http, detach, hold, mark_dirty, queue_call,
 )
 from atp.front.calling cimport (
     COMPRESSED, INTERNAL, PARTLY, PREFIX, RESOURCE_EXHAUSTED, TOO_LARGE, UNIMPLEMENTED, WHOLE,
@@ -140,9 +140,7 @@ cdef inline void on_head(Connection* connection, Call* call) noexcept nogil:
     call.has_head = True
     note_due(loop, call.deadline)
     if not call.is_post or not call.is_grpc:
-        close_answer(loop, call, 2)
-        submit_http_error(connection.session, call.stream, 415 if call.is_post else 405)
-        mark_dirty(connection)
+        call.http_error = 415 if call.is_post else 405
         return
     if is_refused(loop, call):
         answer_call(loop, call)
@@ -160,7 +158,9 @@ cdef inline void on_head(Connection* connection, Call* call) noexcept nogil:
 cdef inline void on_last(Connection* connection, Call* call) noexcept nogil:
     # The client sends nothing more.
     call.has_all = True
-    if not call.is_answered:
+    if call.http_error:
+        answer_http(connection.loop, call)
+    elif not call.is_answered:
         queue_call(connection.loop, call)
 
 
@@ -245,7 +245,7 @@ cdef inline int on_data(
     cdef Connection* connection = <Connection*>user_data
     cdef Call* call = call_of(connection, stream)
     connection.untaken += size
-    if call == NULL or call.is_answered:
+    if call == NULL or call.is_answered or call.http_error:
         return 0
     connection.reading = call
     if call.method == EXECUTE:

@@ -56,6 +56,7 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         cbool is_grpc
         cbool is_timeout_bad
         cbool is_head_too_large
+        int http_error
         cbool has_head
         cbool has_all
         cbool has_message
