@@ -17,54 +17,12 @@ from atp.v1 import reservation_pb2 as pb
 from atp.vocabulary import Cap, CapSubject
 from conftest import native_engine
 from front_messages import METHODS, request_of
-from front_reference import Answer, Reference
+from front_twins import DEFAULT_TTL_NS, Twins, stocked
 from histories import BASE_NS, LIFE_NS, SKUS, History
 from pair import key_teller
 
-DEFAULT_TTL_NS = 100
 LINE = pb.Line(sku="a", quantity=1)
 UNKNOWN_ID = "0" * 32
-
-
-class Twins:
-    """Two engines that are told the same, one by each way."""
-
-    def __init__(self, **settings: int) -> None:
-        self.native = native_engine(**settings)
-        self.reference = Reference(native_engine(**settings), DEFAULT_TTL_NS)
-        self.now_ns = BASE_NS
-
-    def both(self, name: str, *words: object, **keywords: object) -> None:
-        """The same to both engines by their face in Python."""
-        for engine in (self.native, self.reference.engine):
-            getattr(engine, name)(*words, **keywords)
-
-    def judge(self, method: str, raw: bytes) -> Answer:
-        """The answer to one call, which must be the same both ways."""
-        default_ttl_ns = self.reference.default_ttl_ns
-        told = Answer(
-            *_front.judge(
-                self.native, method, raw, now_ns=self.now_ns, default_ttl_ns=default_ttl_ns
-            )
-        )
-        assert told == self.reference.judge(method, raw, now_ns=self.now_ns)
-        return told
-
-    def assert_equal(self) -> None:
-        """Both engines are in the same state, and sound."""
-        digests = [
-            engine.digest(now_ns=self.now_ns) for engine in (self.native, self.reference.engine)
-        ]
-        assert digests[0] == digests[1]
-        assert self.native.check(now_ns=self.now_ns).violations == ()
-
-
-def twins() -> Twins:
-    """Two engines with something to sell."""
-    pair = Twins(longest_life_ns=LIFE_NS, remember_ns=500)
-    for sku in SKUS[:4]:
-        pair.both("set_stock", sku, 50, now_ns=BASE_NS)
-    return pair
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -77,7 +35,7 @@ def test_a_history_is_answered_byte_for_byte_as_the_slow_way_does(seed: int) -> 
     for command in history.commands(400):
         pair.now_ns = command.keywords.get("now_ns", pair.now_ns)
         if command.name not in METHODS:
-            try_both(pair, command.name, command.words, command.keywords)
+            pair.both(command.name, *command.words, **command.keywords)
             continue
         pair.reference.default_ttl_ns = command.keywords.get("default_ttl_ns", DEFAULT_TTL_NS)
         told = pair.judge(METHODS[command.name], request_of(command).SerializeToString())
@@ -90,18 +48,6 @@ def test_a_history_is_answered_byte_for_byte_as_the_slow_way_does(seed: int) -> 
             pair.judge("GetAvailability", asked.SerializeToString())
     pair.assert_equal()
     assert len(answers) >= 6, "too few outcomes to mean much"
-
-
-def try_both(pair: Twins, name: str, words: tuple, keywords: dict) -> None:
-    """A command of an operator, which may be refused by both."""
-    errors = []
-    for engine in (pair.native, pair.reference.engine):
-        try:
-            getattr(engine, name)(*words, **keywords)
-            errors.append(None)
-        except Exception as error:
-            errors.append(type(error))
-    assert errors[0] is errors[1]
 
 
 RESERVES = [
@@ -187,7 +133,7 @@ CHANGES = [
     ("method", "request_"), [*(("Reserve", request) for request in RESERVES), *CHANGES]
 )
 def test_what_is_malformed_is_told_in_the_same_words(method: str, request_) -> None:
-    pair = twins()
+    pair = stocked()
     for default_ttl_ns in (DEFAULT_TTL_NS, 0):
         pair.reference.default_ttl_ns = default_ttl_ns
         pair.judge(method, request_.SerializeToString())
@@ -196,7 +142,7 @@ def test_what_is_malformed_is_told_in_the_same_words(method: str, request_) -> N
 
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_a_journal_in_the_way_is_an_error_and_not_an_outcome(level: int) -> None:
-    pair = twins()
+    pair = stocked()
     held = pb.ReserveRequest(request_id="r", lines=[LINE]).SerializeToString()
     pair.judge("Reserve", held)
     pair.both("set_gate", level)
@@ -247,7 +193,7 @@ def test_a_largest_basket_and_its_reservation_are_told_whole() -> None:
 
 
 def test_more_caps_than_are_told_are_told_as_far_as_they_are() -> None:
-    pair = twins()
+    pair = stocked()
     for number in range(20):
         cap = Cap(cap_id=f"{number:02}" + "i" * 62, subject=CapSubject.CUSTOMER, limit=0)
         pair.both("set_cap", cap, now_ns=BASE_NS)

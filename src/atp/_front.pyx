@@ -4,7 +4,8 @@
 #   uv, nghttp2, tls   the libraries: events and sockets, HTTP/2, encryption
 #   clock       the server's time without the GIL
 #   answer      what the judge hands to whoever speaks HTTP/2
-#   judge_state, telling, judging   requests to commands, answers to responses
+#   judge_state, telling            requests to commands, answers to responses
+#   deciding, batch, judging        one call or one batch, bytes in, an answer out
 #   guards      what one connection may ask before it is a flood
 #   state       calls, connections, and the loop that has them
 #   answering   an answer to HTTP/2, once for each call
@@ -21,9 +22,9 @@ from atp.engine.native cimport store
 from atp.front.answer cimport Answer
 from atp.front.guards cimport FINE, GUARD_COUNT, Guard, guard_name
 from atp.front.judge_state cimport COUNTED_METHODS, COUNTED_OUTCOMES, Judge
-from atp.front.judging cimport (
-    COMMIT, EXECUTE, EXTEND, GET_AVAILABILITY, GET_RESERVATION, RELEASE, RESERVE, check_bounds,
-    judge_call,
+from atp.front.judging cimport check_bounds, judge_call
+from atp.front.methods cimport (
+    COMMIT, EXECUTE, EXTEND, GET_AVAILABILITY, GET_RESERVATION, RELEASE, RESERVE,
 )
 from atp.front.looping cimport open_loop, run_loop
 from atp.front.state cimport (

@@ -1,6 +1,6 @@
 // Requests of atp.v1 as views into their bytes: what was sent, unjudged. Owns the field numbers of
-// proto/atp/v1/reservation.proto and reservation_service.proto, and where the last one wins, what is
-// merged and which one of several is set, as protobuf has it. Checks no bound beyond what is kept.
+// reservation.proto and reservation_service.proto, and where the last one wins, what is merged and
+// which one of several is set, as protobuf has it. Checks no bound beyond what is kept.
 #pragma once
 #include <vector>
 

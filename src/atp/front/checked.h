@@ -213,6 +213,14 @@ inline bool check_asked(const Asked& asked, const LineRoom& lines, std::int64_t 
   }
 }
 
+inline void refuse_commands(Refused* refused, std::size_t count) noexcept {
+  detail::filled(refused, [&] {
+    refuse_field(refused, "commands",
+                 "has " + std::to_string(count) + "; 1 to " + detail::told(kCommandsMost) +
+                     " are allowed");
+  });
+}
+
 // What only the engine sees: lines of one SKU that add up to too much, or a SKU named twice.
 inline void refuse_sum(Refused* refused, std::uint32_t line) noexcept {
   detail::filled(refused, [&] {

@@ -2,7 +2,7 @@
 // of outcomes and the default time to live, which other threads may read and set at any time.
 #pragma once
 #include "atp/front/checked.h"
-#include "atp/front/told.h"
+#include "atp/front/told_error.h"
 
 namespace atp {
 
@@ -21,6 +21,15 @@ struct Judge {
   }
   std::int64_t counted(int method, int outcome) const {
     return __atomic_load_n(&counts[method][outcome], __ATOMIC_RELAXED);
+  }
+
+  // After a call: memory that is more than is commonly needed goes back.
+  void close() {
+    out.close();
+    if (lines.capacity() > kRoomKept / sizeof(LineAsk)) LineRoom().swap(lines);
+    if (batch.commands.capacity() > kRoomKept / sizeof(Asked)) {
+      std::vector<Asked>().swap(batch.commands);
+    }
   }
 
   Engine* const engine;

@@ -80,7 +80,7 @@ cdef extern from "atp/front/checked.h" namespace "atp" nogil:
     const size_t NAME_BYTES_MOST "atp::kNameBytesMost"
     const int64_t QUANTITY_MOST "atp::kQuantityMost"
 
-    cppclass Checked:
+    struct Checked:
         Key key
         int64_t ttl
         int64_t expire_time
@@ -92,6 +92,7 @@ cdef extern from "atp/front/checked.h" namespace "atp" nogil:
     cbool check_asked(
         const Asked& asked, const LineRoom& lines, int64_t default_ttl, Checked* into,
         Refused* refused) noexcept
+    void refuse_commands(Refused* refused, size_t count) noexcept
     void refuse_sum(Refused* refused, uint32_t line) noexcept
     void refuse_second(Refused* refused, int64_t line) noexcept
 
@@ -113,6 +114,12 @@ cdef extern from "atp/front/told.h" namespace "atp" nogil:
             unsigned int size) noexcept
 
     cbool take_message(Answer* answer, const Out& out) noexcept
+    cbool add_message(Answer* answer, const Out& out) noexcept
+    cbool make_room(Answer* answer, size_t size) noexcept
+
+
+cdef extern from "atp/front/told_error.h" namespace "atp" nogil:
+    cbool tell_error(Out* out, const Refused& refused, size_t room) noexcept
 
 
 cdef extern from "atp/front/judge_state.h" namespace "atp" nogil:
@@ -123,6 +130,7 @@ cdef extern from "atp/front/judge_state.h" namespace "atp" nogil:
         Judge(Engine* engine, int64_t default_ttl)
         void count(int method, int outcome) noexcept
         int64_t counted(int method, int outcome) noexcept
+        void close() noexcept
         Engine* engine
         int64_t default_ttl
         Asked asked

@@ -11,6 +11,8 @@
 
 namespace atp {
 
+constexpr std::size_t kRoomKept = std::size_t{1} << 20;  // bytes of each room that stay with it
+
 class Out {
  public:
   Out() = default;
@@ -26,7 +28,7 @@ class Out {
   }
   // Gives memory back that is more than is commonly needed.
   void close() {
-    if (room_ <= kKept) return;
+    if (room_ <= kRoomKept) return;
     std::free(begin_);
     begin_ = at_ = end_ = nullptr;
     room_ = 0;
@@ -83,8 +85,6 @@ class Out {
   }
 
  private:
-  static constexpr std::size_t kKept = std::size_t{1} << 20;
-
   void put_head(unsigned number, unsigned wire_type) {
     *--at_ = static_cast<char>(number << 3 | wire_type);
   }
@@ -116,6 +116,25 @@ class Out {
 inline bool take_message(Answer* answer, const Out& out) noexcept {
   try {
     answer->message.assign(out.data(), out.size());
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
+}
+
+// Adds what was written to what is there; false when memory is short.
+inline bool add_message(Answer* answer, const Out& out) noexcept {
+  try {
+    answer->message.append(out.data(), out.size());
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
+}
+
+inline bool make_room(Answer* answer, std::size_t size) noexcept {
+  try {
+    answer->message.reserve(size);
   } catch (const std::bad_alloc&) {
     return false;
   }
