@@ -153,9 +153,9 @@ def test_grpc_has_more_than_one_content_type(front: Running, kind: str) -> None:
 def test_http_itself_is_told_what_is_no_grpc(front: Running) -> None:
     def status(*arguments: str) -> str:
         url = f"http://{front.address}/atp.v1.ReservationService/Reserve"
+        wanted = ("-w", "%{http_code}")
         return subprocess.run(
-            ["curl", "-s", "--http2-prior-knowledge", "-o", "/dev/null", "-w", "%{http_code}"]
-            + [*arguments, url],
+            ["curl", "-s", "--http2-prior-knowledge", "-o", "/dev/null", *wanted, *arguments, url],
             capture_output=True,
             text=True,
             check=True,

@@ -175,7 +175,6 @@ cdef inline void leave(Connection* connection) noexcept nogil:
         return
     connection.is_leaving = True
     nghttp2_submit_shutdown_notice(connection.session)
-    nghttp2_submit_ping(connection.session, NGHTTP2_FLAG_NONE, NULL)
     mark_dirty(connection)
 
 

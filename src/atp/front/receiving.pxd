@@ -15,12 +15,13 @@ from atp.front.guards cimport (
 )
 from atp.front.nghttp2 cimport (
     NGHTTP2_DATA, NGHTTP2_ERR_CALLBACK_FAILURE, NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE,
-    NGHTTP2_FLAG_ACK, NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_NONE, NGHTTP2_HCAT_REQUEST,
-    NGHTTP2_HEADERS, NGHTTP2_NO_ERROR, NGHTTP2_PING, nghttp2_frame, nghttp2_frame_hd,
-    nghttp2_session, nghttp2_session_consume_stream, nghttp2_session_get_last_proc_stream_id,
-    nghttp2_session_get_stream_remote_close, nghttp2_session_get_stream_user_data,
-    nghttp2_session_set_local_window_size, nghttp2_session_set_stream_user_data,
-    nghttp2_submit_goaway, nghttp2_submit_rst_stream,
+    NGHTTP2_FLAG_ACK, NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_NONE, NGHTTP2_GOAWAY,
+    NGHTTP2_HCAT_REQUEST, NGHTTP2_HEADERS, NGHTTP2_NO_ERROR, NGHTTP2_PING, nghttp2_frame,
+    nghttp2_frame_hd, nghttp2_session, nghttp2_session_consume_stream,
+    nghttp2_session_get_last_proc_stream_id, nghttp2_session_get_stream_remote_close,
+    nghttp2_session_get_stream_user_data, nghttp2_session_set_local_window_size,
+    nghttp2_session_set_stream_user_data, nghttp2_submit_goaway, nghttp2_submit_ping,
+    nghttp2_submit_rst_stream,
 )
 from atp.front.state cimport (
     Call, Connection, EXECUTE, Flow, HEALTH_CHECK, HEALTH_WATCH, Loop, NEVER, NO_METHOD,
@@ -145,8 +146,9 @@ cdef inline void on_head(Connection* connection, Call* call) noexcept nogil:
     if is_refused(loop, call):
         answer_call(loop, call)
         return
-    call.is_open = True
-    loop.counts.open_calls.add(1)
+    if call.method != HEALTH_CHECK and call.method != HEALTH_WATCH:
+        call.is_open = True
+        loop.counts.open_calls.add(1)
     if call.method == EXECUTE or call.method == HEALTH_WATCH:
         open_flow(call)
     if call.method == EXECUTE:
@@ -274,6 +276,9 @@ cdef inline int on_sent(
         if nghttp2_session_get_stream_remote_close(session, frame.hd.stream_id) == 0:
             nghttp2_submit_rst_stream(
                 session, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_NO_ERROR)
+    elif frame.hd.type == NGHTTP2_GOAWAY and not connection.is_last_told:
+        # Its answer tells that the client knows. Not submitted before: it would overtake.
+        nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL)
     return 0
 
 
