@@ -42,8 +42,9 @@ class Fields {
 
   std::uint64_t varint() { return protozero::decode_varint(&at_, end_); }
   std::string_view bytes() {
-    const std::uint64_t size = varint();
-    if (size > static_cast<std::uint64_t>(end_ - at_)) throw Malformed{};
+    if (at_ == end_) throw Malformed{};
+    const std::size_t size = read_small(INT32_MAX);
+    if (size > static_cast<std::size_t>(end_ - at_)) throw Malformed{};
     const std::string_view view(at_, size);
     at_ += size;
     return view;
@@ -62,23 +63,25 @@ class Fields {
 
  private:
   std::uint32_t read_tag() {
-    std::uint32_t tag = static_cast<unsigned char>(*at_);
-    if (tag < 0x80) {
-      ++at_;
-    } else {
-      tag = read_long_tag();
-    }
+    const std::uint32_t tag = read_small(UINT32_MAX);
     if (tag < 8) throw Malformed{};  // there is no field 0
     return tag;
   }
-  std::uint32_t read_long_tag() {
-    std::uint64_t tag = 0;
+  // A head or a length: of five bytes at most, whatever its value. There is a byte.
+  std::uint32_t read_small(std::uint32_t most) {
+    const auto first = static_cast<unsigned char>(*at_);
+    if (first >= 0x80) return read_long(most);
+    ++at_;
+    return first;
+  }
+  std::uint32_t read_long(std::uint32_t most) {
+    std::uint64_t number = 0;
     for (unsigned shift = 0; shift < 35 && at_ != end_; shift += 7) {
       const std::uint64_t byte = static_cast<unsigned char>(*at_++);
-      tag |= (byte & 0x7f) << shift;
+      number |= (byte & 0x7f) << shift;
       if (byte >= 0x80) continue;
-      if (tag > UINT32_MAX) break;
-      return static_cast<std::uint32_t>(tag);
+      if (number > most) break;
+      return static_cast<std::uint32_t>(number);
     }
     throw Malformed{};
   }
