@@ -1,4 +1,4 @@
-"""The native front's bounds and ends: overload, health, drain, idle and silent connections, stop."""
+"""The native front's bounds and ends: overload, health, drain, silent connections, stop."""
 
 from __future__ import annotations
 
@@ -280,8 +280,8 @@ def test_ports_that_are_taken_and_options_that_make_no_sense_are_refused(front: 
         Front(front.engine, None, host=host, port=port, threads=2, options=OPTIONS)
     with pytest.raises(ValueError, match="threads"):
         Front(front.engine, None, host=host, port=0, threads=0, options=OPTIONS)
+    wanted = OPTIONS._replace(durable=True)
     with pytest.raises(ValueError, match="writer"):
-        wanted = OPTIONS._replace(durable=True)
         Front(front.engine, None, host=host, port=0, threads=1, options=wanted)
     with pytest.raises(ValueError, match="no loop 7"):
         front.front.run(7)

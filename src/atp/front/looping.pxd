@@ -47,19 +47,6 @@ cdef inline void flush_all(Loop* loop) noexcept nogil:
     loop.dirty.clear()
 
 
-cdef inline void on_due(uv_timer_t* handle) noexcept nogil:
-    cdef Loop* loop = <Loop*>handle.data
-    cdef Connection* connection = loop.connections
-    cdef Connection* after
-    loop.now = <int64_t>uv_hrtime()
-    loop.next_due = NEVER
-    loop.timer_due = NEVER
-    while connection != NULL:
-        after = connection.next
-        expire_calls(loop, connection)
-        connection = after
-
-
 cdef inline void set_due(Loop* loop) noexcept nogil:
     # The timer runs no later than the first deadline of those that wait, and seldom else.
     cdef int64_t ms
@@ -67,12 +54,10 @@ cdef inline void set_due(Loop* loop) noexcept nogil:
         return
     loop.timer_due = loop.next_due
     ms = (loop.next_due - <int64_t>uv_hrtime()) // 1_000_000 + 1
-    uv_timer_start(&loop.due, on_due, <uint64_t>max(ms, 0), 0)
+    uv_timer_start(&loop.due, loop.on_due, <uint64_t>max(ms, 0), 0)
 
 
-cdef inline void on_round(uv_check_t* handle) noexcept nogil:
-    # Everything that could be read without waiting has been.
-    cdef Loop* loop = <Loop*>handle.data
+cdef inline void end_round(Loop* loop) noexcept nogil:
     cdef int turns = 0
     while turns < TURNS_MOST:
         turns += 1
@@ -88,6 +73,25 @@ cdef inline void on_round(uv_check_t* handle) noexcept nogil:
     set_due(loop)
 
 
+cdef inline void on_round(uv_check_t* handle) noexcept nogil:
+    # Everything that could be read without waiting has been.
+    end_round(<Loop*>handle.data)
+
+
+cdef inline void on_due(uv_timer_t* handle) noexcept nogil:
+    cdef Loop* loop = <Loop*>handle.data
+    cdef Connection* connection = loop.connections
+    cdef Connection* after
+    loop.now = <int64_t>uv_hrtime()
+    loop.next_due = NEVER
+    loop.timer_due = NEVER
+    while connection != NULL:
+        after = connection.next
+        expire_calls(loop, connection)
+        connection = after
+    end_round(loop)  # the loop waits for events before it comes to it
+
+
 cdef inline void on_tick(uv_timer_t* handle) noexcept nogil:
     cdef Loop* loop = <Loop*>handle.data
     cdef Connection* connection = loop.connections
@@ -97,6 +101,7 @@ cdef inline void on_tick(uv_timer_t* handle) noexcept nogil:
         after = connection.next
         tend(loop, connection)
         connection = after
+    end_round(loop)
 
 
 cdef inline void on_rung(uv_poll_t* handle, int status, int events) noexcept nogil:
@@ -185,6 +190,7 @@ cdef inline int open_loop(Loop* loop, int listener) noexcept nogil:
     uv_check_init(&loop.uv, &loop.round)
     uv_check_start(&loop.round, on_round)
     uv_timer_init(&loop.uv, &loop.due)
+    loop.on_due = on_due
     uv_timer_init(&loop.uv, &loop.tick)
     uv_timer_start(&loop.tick, on_tick, TICK_MS, TICK_MS)
     uv_tcp_init(&loop.uv, &loop.listener)

@@ -141,6 +141,7 @@ struct Loop {
   uv_async_t told{};
   uv_timer_t tick{};
   uv_timer_t due{};
+  uv_timer_cb on_due = nullptr;
   uv_poll_t rung{};
   Bell bell{-1};
   nghttp2_session_callbacks* callbacks = nullptr;

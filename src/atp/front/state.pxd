@@ -13,7 +13,7 @@ from atp.front.judge_state cimport Judge
 from atp.front.nghttp2 cimport nghttp2_option, nghttp2_session, nghttp2_session_callbacks
 from atp.front.tls cimport TlsSession, TlsSlot
 from atp.front.uv cimport (
-    uv_async_t, uv_check_t, uv_loop_t, uv_poll_t, uv_tcp_t, uv_timer_t, uv_write_t,
+    uv_async_t, uv_check_t, uv_loop_t, uv_poll_t, uv_tcp_t, uv_timer_cb, uv_timer_t, uv_write_t,
 )
 from atp.journal.writer cimport Bell, NativeWriter
 
@@ -210,6 +210,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         uv_async_t told
         uv_timer_t tick
         uv_timer_t due
+        uv_timer_cb on_due
         uv_poll_t rung
         Bell bell
         nghttp2_session_callbacks* callbacks
