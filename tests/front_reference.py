@@ -1,5 +1,5 @@
 """What the native judge must answer, said the slow way: protobuf's own runtime reads the request,
-the engine's face in Python judges it, server/convert.py and server/status.py shape the answer.
+the engine's face in Python judges it, front_words.py and server/status.py shape the answer.
 
 Owns which engine call each method is; test_front_judge*.py compare. No server and no clock here.
 """
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2
 
+import front_words
 from atp._core import Engine
-from atp.server import convert
 from atp.server.status import ReservationNotFound, check_journal, status_of
 from atp.v1 import reservation_pb2 as pb
 from atp.v1 import reservation_service_pb2 as service_pb
@@ -56,7 +56,7 @@ class Reference:
                 pb.CommitResponse,
                 self.engine.commit(
                     request.reservation_id,
-                    convert.lines(request.lines),
+                    front_words.lines(request.lines),
                     now_ns=self.now_ns,
                     request_id=request.request_id,
                 ),
@@ -65,7 +65,7 @@ class Reference:
                 pb.ReleaseResponse,
                 self.engine.release(
                     request.reservation_id,
-                    convert.lines(request.lines),
+                    front_words.lines(request.lines),
                     now_ns=self.now_ns,
                     request_id=request.request_id,
                 ),
@@ -95,10 +95,10 @@ class Reference:
 
     def reserve(self, request: pb.ReserveRequest) -> Judged:
         """Sets aside the lines of one basket."""
-        ttl_ns, expire_time_ns = convert.expiration(request)
+        ttl_ns, expire_time_ns = front_words.expiration(request)
         reply = self.engine.reserve(
             request.request_id,
-            convert.lines(request.lines),
+            front_words.lines(request.lines),
             now_ns=self.now_ns,
             ttl_ns=ttl_ns,
             expire_time_ns=expire_time_ns,
@@ -109,11 +109,11 @@ class Reference:
             default_ttl_ns=self.default_ttl_ns,
         )
         check_journal(reply.limit_name)
-        return convert.reserve_response(reply), reply.reveals
+        return front_words.reserve_response(reply), reply.reveals
 
     def extend(self, request: pb.ExtendRequest) -> Judged:
         """Gives a hold more time."""
-        ttl_ns, expire_time_ns = convert.expiration(request)
+        ttl_ns, expire_time_ns = front_words.expiration(request)
         reply = self.engine.extend(
             request.reservation_id,
             now_ns=self.now_ns,
@@ -127,14 +127,14 @@ class Reference:
     def changed(self, kind: type[Any], reply: ChangeReply) -> Judged:
         """The answer to a change of a hold."""
         check_journal(reply.limit_name)
-        return convert.change_response(kind, reply), reply.reveals
+        return front_words.change_response(kind, reply), reply.reveals
 
     def get_reservation(self, request: pb.GetReservationRequest) -> Judged:
         """Reads one reservation."""
         found = self.engine.get_reservation(request.reservation_id, now_ns=self.now_ns)
         if found is None:
             raise ReservationNotFound(request.reservation_id)
-        response = pb.GetReservationResponse(reservation=convert.reservation(found))
+        response = pb.GetReservationResponse(reservation=front_words.reservation(found))
         return response, found.sequence
 
     def get_availability(self, request: pb.GetAvailabilityRequest) -> Judged:
@@ -143,7 +143,8 @@ class Reference:
         stocks = self.engine.get_availability(skus, now_ns=self.now_ns)
         response = pb.GetAvailabilityResponse(
             availabilities=[
-                convert.availability(sku, stock) for sku, stock in zip(skus, stocks, strict=True)
+                front_words.availability(sku, stock)
+                for sku, stock in zip(skus, stocks, strict=True)
             ]
         )
         return response, max((stock.sequence for stock in stocks if stock is not None), default=0)

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.message import Message
 
 from atp.clock import Clock
 from atp.replay.run import Target
@@ -21,27 +22,26 @@ from atp.server.durable import Durable
 from atp.server.edge import add_servicer
 from atp.server.maintenance_servicer import MaintenanceServicer
 from atp.server.outcome_counts import OutcomeCounts
-from atp.server.reservation_servicer import ReservationServicer
 from atp.server.stock_servicer import StockServicer
+from atp.settings import Settings
 from atp.v1 import (
     cap_service_pb2,
     maintenance_service_pb2,
     reservation_service_pb2,
     stock_service_pb2,
 )
-
-DEFAULT_TTL_NS = 600 * 1_000_000_000
+from atp.v1 import reservation_pb2 as pb
+from front_reference import Reference
 
 
 @contextlib.asynccontextmanager
 async def serving(engine: Any) -> AsyncIterator[Target]:
-    """Serve both planes over an engine on one port."""
+    """Serve both planes over an engine, which nobody remembers."""
     server = grpc.aio.server()
-    clock, counts, durable = Clock(), OutcomeCounts(), Durable(NoJournal())
-    reservations = ReservationServicer(engine, clock, durable, counts, DEFAULT_TTL_NS)
+    clock, durable, settings = Clock(), Durable(NoJournal()), Settings()
     with ThreadPoolExecutor(1) as executor:
         servicers = (
-            (reservation_service_pb2, reservations),
+            (reservation_service_pb2, SlowReservations(engine, clock)),
             (stock_service_pb2, StockServicer(engine, clock, durable)),
             (cap_service_pb2, CapServicer(engine, clock, durable)),
             (
@@ -52,8 +52,8 @@ async def serving(engine: Any) -> AsyncIterator[Target]:
                     durable,
                     journal=NoJournal(),
                     feed=None,
-                    counts=counts,
-                    settings=_no_settings,
+                    counts=OutcomeCounts(dict),
+                    settings=lambda: settings,
                     executor=executor,
                 ),
             ),
@@ -70,6 +70,37 @@ async def serving(engine: Any) -> AsyncIterator[Target]:
             await server.stop(grace=None)
 
 
+class SlowReservations:
+    """The data plane over any engine, such as one that lies, which the native front can't serve."""
+
+    def __init__(self, engine: Any, clock: Clock) -> None:
+        self._clock = clock
+        self._reference = Reference(engine, Settings().integer("hold.default_ttl"))
+
+    def Reserve(self, request: pb.ReserveRequest) -> Message:
+        return self._judge("Reserve", request)
+
+    def Commit(self, request: pb.CommitRequest) -> Message:
+        return self._judge("Commit", request)
+
+    def Release(self, request: pb.ReleaseRequest) -> Message:
+        return self._judge("Release", request)
+
+    def Extend(self, request: pb.ExtendRequest) -> Message:
+        return self._judge("Extend", request)
+
+    def GetReservation(self, request: pb.GetReservationRequest) -> Message:
+        return self._judge("GetReservation", request)
+
+    def GetAvailability(self, request: pb.GetAvailabilityRequest) -> Message:
+        return self._judge("GetAvailability", request)
+
+    def _judge(self, method: str, request: Message) -> Message:
+        self._reference.now_ns = self._clock.now_ns()
+        response, _ = self._reference.methods[method](request)
+        return response
+
+
 class NoJournal:
     """What stands in for a journal where nothing is remembered: no answer waits."""
 
@@ -77,7 +108,3 @@ class NoJournal:
 
     def wait_for(self, _sequence: int) -> bool:
         return False
-
-
-def _no_settings() -> Any:
-    raise AssertionError("a replay asks for no settings")

@@ -218,9 +218,9 @@ def test_a_request_over_the_size_bound_is_refused_unread(data_plane: grpc.Channe
     largest = pb.ReserveRequest(request_id="r", lines=[pb.Line(sku="s" * 64, quantity=1)] * 4_096)
     assert stub.Reserve(largest, timeout=SECONDS).outcome == pb.RESERVE_OUTCOME_SKU_UNKNOWN
     with pytest.raises(grpc.RpcError) as raised:
-        stub.Reserve(pb.ReserveRequest(client_ip="9" * (1 << 20)), timeout=SECONDS)
+        stub.Reserve(pb.ReserveRequest(client_ip="9" * (4 << 20)), timeout=SECONDS)
     assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "1048576" in raised.value.details()
+    assert "4194304" in raised.value.details()
 
 
 FAILING = """
@@ -233,7 +233,7 @@ def failing(settings, clock):
     class Failing:
         def __getattr__(self, name):
             return getattr(engine, name)
-        def reserve(self, *arguments, **keywords):
+        def set_stock(self, *arguments, **keywords):
             raise RuntimeError("secret of the engine")
     return opened._replace(engine=Failing())
 
@@ -243,13 +243,13 @@ main()
 
 
 def test_a_fault_of_the_server_is_told_without_its_details_and_logged() -> None:
-    with serving(command=FAILING) as process, channel_to(process.data_plane) as channel:
-        stub = pb_grpc.ReservationServiceStub(channel)
-        told = error_of(stub.Reserve, pb.ReserveRequest(request_id="r", lines=[LINE]))
+    with serving(command=FAILING) as process, channel_to(process.control_plane) as channel:
+        stub = stock_grpc.StockServiceStub(channel)
+        told = error_of(stub.SetStock, stock_pb.SetStockRequest(sku="A", on_hand_quantity=1))
         assert (told.code, told.info.reason) == (grpc.StatusCode.INTERNAL, "SERVER_FAULT")
         assert "secret" not in told.message
-        assert stub.GetAvailability(pb.GetAvailabilityRequest(skus=["A"]), timeout=SECONDS)
-        assert "ReservationService.Reserve failed" in process.stderr()
+        assert stub.ListStock(stock_pb.ListStockRequest(), timeout=SECONDS) is not None
+        assert "StockService.SetStock failed" in process.stderr()
         assert "secret of the engine" in process.stderr()
 
 

@@ -118,6 +118,10 @@ cdef class Front:
         uv_async_send(&self.shared.loops[index].get().told)
 
     cdef tell_all(self):
+        if not self.shared.is_stopping.load():
+            self.send_all()
+
+    cdef send_all(self):
         cdef size_t i
         for i in range(self.shared.loops.size()):
             self.tell(i)
@@ -155,8 +159,10 @@ cdef class Front:
         self.tell_all()
 
     def stop(self):
-        self.shared.is_stopping.store(True)
-        self.tell_all()
+        # Once: a loop that has ended can't be told anything.
+        if not self.shared.is_stopping.load():
+            self.shared.is_stopping.store(True)
+            self.send_all()
 
     @property
     def open_calls(self):

@@ -24,13 +24,13 @@ from atp.clock import Clock
 from atp.journal.report import RecoveryReport
 from atp.server import journaling, listen, logs
 from atp.server.cap_servicer import CapServicer
+from atp.server.data_plane import DataPlane
 from atp.server.durable import Durable
 from atp.server.feed_servicer import FeedServicer
 from atp.server.journaling import Opened, Tending
 from atp.server.maintenance_servicer import MaintenanceServicer
 from atp.server.outcome_counts import OutcomeCounts
 from atp.server.plane import Plane
-from atp.server.reservation_servicer import ReservationServicer
 from atp.server.stock_servicer import StockServicer
 from atp.settings import PLANES, Settings, SettingsInvalid
 from atp.v1 import (
@@ -82,6 +82,9 @@ def run(settings: Settings, told: Told, *, reload: Callable[[], Settings]) -> in
         return runner.run(App(settings, clock, opened).serve(told.ready, reload))
 
 
+Planes = tuple[DataPlane | Plane, ...]
+
+
 class App:
     """The server's parts, wired. Needs a running event loop from serve() on."""
 
@@ -94,10 +97,7 @@ class App:
         # laws, a status not for a snapshot.
         self._executor = ThreadPoolExecutor(5, thread_name_prefix="atp-engine")
         self._durable = Durable(opened.journal)
-        self._counts = OutcomeCounts()
-        self._reservations = ReservationServicer(
-            self._engine, clock, self._durable, self._counts, settings.integer("hold.default_ttl")
-        )
+        self._data_plane = DataPlane(settings, opened.journal, clock)
 
     async def serve(
         self, on_ready: Callable[[Addresses], None], reload: Callable[[], Settings]
@@ -107,7 +107,8 @@ class App:
         self._opened.journal.start(journaling.end_process)
         self._durable.open()
         feed = self._make_feed()
-        data_plane, control_plane = planes = self._make_planes(feed)
+        control_plane = self._make_control_plane(feed)
+        planes: Planes = (self._data_plane, control_plane)
         tending = Tending(self._opened, self._clock, self._executor)
         works = [asyncio.ensure_future(work) for work in (self._sweep(), tending.run())]
         stopping = asyncio.ensure_future(stop.get())
@@ -117,7 +118,7 @@ class App:
             prepared = [listen.prepare(self._settings, plane.name) for plane in planes]
             for plane, where in zip(planes, prepared, strict=True):
                 await plane.open(where)
-            addresses = Addresses(data_plane.address, control_plane.address)
+            addresses = Addresses(self._data_plane.address, control_plane.address)
             self._opened.journal.directory.tell_owner(journaling.owner_text(addresses))
             on_ready(addresses)
             await asyncio.wait((*works, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -148,13 +149,13 @@ class App:
             watch_max=self._settings.integer("watch.max"),
         )
 
-    def _make_planes(self, feed: FeedServicer) -> tuple[Plane, Plane]:
+    def _make_control_plane(self, feed: FeedServicer) -> Plane:
         shared = (self._engine, self._clock, self._durable)
         maintenance = MaintenanceServicer(
             *shared,
             journal=self._opened.journal,
             feed=feed,
-            counts=self._counts,
+            counts=OutcomeCounts(self._data_plane.outcomes),
             settings=lambda: self._settings,
             executor=self._executor,
         )
@@ -166,13 +167,14 @@ class App:
                 (maintenance_service_pb2, "MaintenanceService", maintenance),
             )
         }
-        data = reservation_service_pb2.DESCRIPTOR.services_by_name["ReservationService"]
-        return (
-            Plane("data_plane", {data: self._reservations}, self._settings),
-            Plane("control_plane", services, self._settings),
-        )
+        # Tools ask here for the data plane's schema, too: the front speaks no reflection.
+        listed = [
+            service.full_name
+            for service in reservation_service_pb2.DESCRIPTOR.services_by_name.values()
+        ]
+        return Plane("control_plane", services, self._settings, listed)
 
-    async def _drain(self, planes: tuple[Plane, ...], stop: asyncio.Queue[signal.Signals]) -> int:
+    async def _drain(self, planes: Planes, stop: asyncio.Queue[signal.Signals]) -> int:
         seconds = self._settings.integer("server.drain") / SECOND
         for plane in planes:
             await plane.retire()
@@ -216,6 +218,7 @@ class App:
         drifted = abs(self._clock.drift_ns) > DRIFT_NS
         while True:
             drift_ns = self._clock.follow()
+            self._data_plane.follow_clock()
             if drifted != (abs(drift_ns) > DRIFT_NS):
                 drifted = not drifted
                 _LOG.warning(
@@ -247,7 +250,7 @@ class App:
         changed = [name for name in settings if settings[name] != self._settings[name]]
         waiting = [name for name in settings if settings[name] != wanted[name]]
         self._settings = settings
-        self._reservations.default_ttl_ns = settings.integer("hold.default_ttl")
+        self._data_plane.take_settings(settings)
         logs.configure(settings)
         _LOG.info("settings reloaded; changed: %s", ", ".join(changed) or "none")
         if waiting:

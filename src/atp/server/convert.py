@@ -17,7 +17,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from atp._core import LIMITS
 from atp.server.status import OUTCOMES
 from atp.v1 import cap_service_pb2 as cap_pb
-from atp.v1 import reservation_pb2 as reservation_pb
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.vocabulary import (
     Cap,
@@ -25,14 +24,7 @@ from atp.vocabulary import (
     CapOverride,
     CapStatus,
     CapSubject,
-    ChangeOutcome,
-    ChangeReply,
     FieldInvalid,
-    LineOutcome,
-    Reservation,
-    ReservationState,
-    ReserveOutcome,
-    ReserveReply,
     Stock,
     StockOutcome,
     StockReason,
@@ -48,19 +40,9 @@ BASKET_LINES_MAX = LIMITS["basket_lines_max"]
 CAP_SKUS_MAX = LIMITS["cap_skus_max"]
 CAP_OVERRIDES_MAX = LIMITS["cap_overrides_max"]
 
-_STATES = OUTCOMES[ReservationState]
-_RESERVE_OUTCOMES = OUTCOMES[ReserveOutcome]
-_LINE_OUTCOMES = OUTCOMES[LineOutcome]
-_CHANGE_OUTCOMES = OUTCOMES[ChangeOutcome]
 _STOCK_OUTCOMES = OUTCOMES[StockOutcome]
 
 Word = TypeVar("Word", bound=IntEnum)
-ChangeResponse = TypeVar(
-    "ChangeResponse",
-    reservation_pb.CommitResponse,
-    reservation_pb.ReleaseResponse,
-    reservation_pb.ExtendResponse,
-)
 
 
 # Times.
@@ -82,28 +64,7 @@ def duration(nanoseconds: int | None) -> Duration | None:
     return Duration(seconds=sign * seconds, nanos=sign * nanos)
 
 
-def expiration(
-    request: reservation_pb.ReserveRequest | reservation_pb.ExtendRequest,
-) -> tuple[int | None, int | None]:
-    """The (ttl, expire time) asked for, in nanoseconds; at most one is not None."""
-    which = request.WhichOneof("expiration")
-    if which == "ttl":
-        return _duration_ns(request.ttl, "ttl"), None
-    if which == "expire_time":
-        return None, _time_ns(request.expire_time, "expire_time")
-    return None, None
-
-
-def _time_ns(time: Timestamp, field: str) -> int:
-    if not 0 <= time.nanos < SECOND:
-        raise FieldInvalid(field, f"has {time.nanos} nanos; 0 to 999999999 are allowed")
-    time_ns = time.seconds * SECOND + time.nanos
-    if abs(time_ns) > INT64_MAX:
-        raise FieldInvalid(field, "is outside the years 1678 to 2262")
-    return time_ns
-
-
-def _duration_ns(length: Duration, field: str) -> int:
+def duration_ns(length: Duration, field: str) -> int:
     if abs(length.nanos) >= SECOND or length.seconds * length.nanos < 0:
         raise FieldInvalid(
             field, "has nanos that are no fraction of a second, or of another sign than its seconds"
@@ -114,108 +75,6 @@ def _duration_ns(length: Duration, field: str) -> int:
     if nanoseconds > INT64_MAX:
         raise FieldInvalid(field, "is longer than 292 years")
     return nanoseconds
-
-
-# The data plane.
-
-
-def lines(messages: Sequence[reservation_pb.Line]) -> list[tuple[str, int]]:
-    """Lines of a basket, or those that a commit or a release names. Raises FieldInvalid."""
-    _check_count(messages, BASKET_LINES_MAX, "lines")
-    return [(line.sku, line.quantity) for line in messages]
-
-
-def reserve_response(reply: ReserveReply) -> reservation_pb.ReserveResponse:
-    """The answer to a reserve."""
-    return reservation_pb.ReserveResponse(
-        outcome=_RESERVE_OUTCOMES[reply.outcome],
-        reservation=reservation(reply.reservation),
-        sequence=reply.sequence,
-        repeated=reply.repeated,
-        line_results=[
-            reservation_pb.LineResult(
-                line_index=result.line_index,
-                outcome=_LINE_OUTCOMES[result.outcome],
-                granted_quantity=result.granted,
-                available_quantity=result.available,
-                held_quantity=result.held,
-                first_expire_time=timestamp(result.first_expire_time_ns),
-            )
-            for result in reply.line_results
-        ],
-        cap_refusals=[
-            reservation_pb.CapRefusal(
-                cap_id=refusal.cap_id,
-                subject=refusal.subject,
-                sku=refusal.sku,
-                limit_quantity=refusal.limit,
-                in_force_quantity=refusal.in_force,
-                asked_quantity=refusal.asked,
-            )
-            for refusal in reply.cap_refusals
-        ],
-        limit_name=reply.limit_name,
-    )
-
-
-def change_response(kind: type[ChangeResponse], reply: ChangeReply) -> ChangeResponse:
-    """The answer to a commit, a release or an extension."""
-    response = kind(
-        outcome=_CHANGE_OUTCOMES[reply.outcome],
-        reservation=reservation(reply.reservation),
-        sequence=reply.sequence,
-        repeated=reply.repeated,
-        limit_name=reply.limit_name,
-    )
-    if isinstance(response, reservation_pb.ExtendResponse):
-        latest = timestamp(reply.latest_expire_time_ns)
-        if latest is not None:
-            response.latest_expire_time.CopyFrom(latest)
-    elif reply.line_index >= 0:
-        response.line_index = reply.line_index
-    return response
-
-
-def reservation(words: Reservation | None) -> reservation_pb.Reservation | None:
-    """A reservation as a message; None stays unset."""
-    if words is None:
-        return None
-    return reservation_pb.Reservation(
-        reservation_id=words.reservation_id,
-        state=_STATES[words.state],
-        lines=[
-            reservation_pb.ReservationLine(
-                sku=line.sku,
-                quantity=line.quantity,
-                held_quantity=line.held,
-                committed_quantity=line.committed,
-                released_quantity=line.released,
-                expired_quantity=line.expired,
-            )
-            for line in words.lines
-        ],
-        create_time=timestamp(words.create_time_ns),
-        expire_time=timestamp(words.expire_time_ns),
-        end_time=timestamp(words.end_time_ns),
-        sequence=words.sequence,
-        customer_id=words.customer_id,
-        client_ip=words.client_ip,
-    )
-
-
-def availability(sku: str, words: Stock | None) -> reservation_pb.Availability:
-    """What may be promised of one SKU; None is an unknown one."""
-    if words is None:
-        return reservation_pb.Availability(sku=sku)
-    return reservation_pb.Availability(
-        sku=sku,
-        known=True,
-        available_quantity=words.available,
-        on_hand_quantity=words.on_hand,
-        held_quantity=words.held,
-        first_expire_time=timestamp(words.first_expire_time_ns),
-        sequence=words.sequence,
-    )
 
 
 # Stock.
@@ -232,7 +91,7 @@ def check_batch(requests: Sequence[stock_pb.SetStockRequest]) -> None:
     """Refuses the whole batch for its first malformed entry, before any is applied."""
     if not requests:
         raise FieldInvalid("requests", f"has no entry; 1 to {BATCH_ENTRIES_MAX}")
-    _check_count(requests, BATCH_ENTRIES_MAX, "requests")
+    check_count(requests, BATCH_ENTRIES_MAX, "requests")
     for index, request in enumerate(requests):
         path = f"requests[{index}]."
         sku_bytes = len(request.sku.encode())
@@ -242,7 +101,7 @@ def check_batch(requests: Sequence[stock_pb.SetStockRequest]) -> None:
         _check_on_hand(request.expected_on_hand_quantity, f"{path}expected_on_hand_quantity")
 
 
-def _check_count(entries: Sized, most: int, field: str) -> None:
+def check_count(entries: Sized, most: int, field: str) -> None:
     """Refuses too many before they are looked at one by one: they may be very many."""
     if len(entries) > most:
         raise FieldInvalid(field, f"has {len(entries)} entries; at most {most}")
@@ -303,17 +162,15 @@ def cap_from(request: cap_pb.SetCapRequest) -> Cap:
     if not request.HasField("cap"):
         raise FieldInvalid("cap", "is missing")
     message = request.cap
-    _check_count(message.skus, CAP_SKUS_MAX, "cap.skus")
-    _check_count(message.overrides, CAP_OVERRIDES_MAX, "cap.overrides")
+    check_count(message.skus, CAP_SKUS_MAX, "cap.skus")
+    check_count(message.overrides, CAP_OVERRIDES_MAX, "cap.overrides")
     return Cap(
         cap_id=message.cap_id,
         subject=_word(CapSubject, message.subject, "cap.subject"),
         limit=message.limit_quantity if message.HasField("limit_quantity") else None,
         skus=tuple(message.skus),
         per_sku=message.per_sku,
-        window_ns=_duration_ns(message.window, "cap.window")
-        if message.HasField("window")
-        else None,
+        window_ns=duration_ns(message.window, "cap.window") if message.HasField("window") else None,
         mode=_word(CapMode, message.mode, "cap.mode"),
         overrides=tuple(
             CapOverride(

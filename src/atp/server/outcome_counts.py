@@ -1,11 +1,11 @@
 """How often each outcome was given since the server started.
 
-Owns the counters and nothing else; they are for operators, no law rests on them.
+Owns the names of the counters; the front counts. They are for operators, no law rests on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 
 from atp.vocabulary import ChangeOutcome, ReserveOutcome
@@ -19,17 +19,15 @@ METHODS: dict[str, type[IntEnum]] = {
 
 
 class OutcomeCounts:
-    """One counter for each method and outcome."""
+    """One counter for each method and outcome; commands of batches count as calls."""
 
-    def __init__(self) -> None:
-        self._counts = {method: [0] * (max(words) + 1) for method, words in METHODS.items()}
-
-    def count(self, method: str, outcome: int) -> None:
-        """One more call of `method` was judged so."""
-        self._counts[method][outcome] += 1
+    def __init__(self, read: Callable[[], Mapping[tuple[str, int], int]]) -> None:
+        """`read` gives calls by method and number of the outcome; what it leaves out is 0."""
+        self._read = read
 
     def __iter__(self) -> Iterator[tuple[str, str, int]]:
         """(method, outcome's name, calls) for every outcome, those never given included."""
+        counts = self._read()
         for method, words in METHODS.items():
             for word in words:
-                yield method, word.name, self._counts[method][word]
+                yield method, word.name, counts.get((method, word.value), 0)

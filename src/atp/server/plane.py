@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -28,9 +29,14 @@ class Plane:
     """A gRPC server on one address."""
 
     def __init__(
-        self, name: str, services: dict[ServiceDescriptor, object], settings: Settings
+        self,
+        name: str,
+        services: dict[ServiceDescriptor, object],
+        settings: Settings,
+        listed: Iterable[str] = (),
     ) -> None:
-        """`services` gives the servicer of each service. Needs a running event loop."""
+        """`services` gives the servicer of each service; `listed` names others that reflection
+        tells of although they are served elsewhere. Needs a running event loop."""
         self.name = name
         self.address = ""
         """Where it listens, once opened."""
@@ -47,7 +53,8 @@ class Plane:
         self._service_names = [service.full_name for service in services]
         if settings["server.reflection"]:
             reflection.enable_server_reflection(
-                (*self._service_names, HEALTH_SERVICE, reflection.SERVICE_NAME), self._server
+                (*self._service_names, *listed, HEALTH_SERVICE, reflection.SERVICE_NAME),
+                self._server,
             )
 
     async def open(self, listen: Listen) -> None:
