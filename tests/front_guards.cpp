@@ -32,7 +32,7 @@ int main() {
       } else if (!std::strcmp(word, "output")) {
         guards.output(a, b, now);
       } else if (!std::strcmp(word, "overdue")) {
-        found = guards.overdue(now);
+        found = guards.overdue(now, a != 0);
       } else {
         return 2;
       }

@@ -176,6 +176,8 @@ def test_answers_that_are_not_taken(ask: Ask) -> None:
         assert ask("overdue", now=NOW + second * SECOND).word == "fine"
     assert ask("overdue", now=NOW + 31 * SECOND).word == "stalled"
     ask("output", 20_000, 80_000, now=NOW + 31 * SECOND)
+    assert ask("overdue", 1, now=NOW + 33 * SECOND).word == "fine"
+    assert ask("overdue", 1, now=NOW + 34 * SECOND).word == "stalled"  # while room is short
     assert ask("overdue", now=NOW + 60 * SECOND).word == "fine"
     ask("output", 80_000, 0, now=NOW + 60 * SECOND)
     assert ask("overdue", now=NOW + 1_000 * SECOND).word == "fine"

@@ -33,6 +33,8 @@ cdef inline void mark_dirty(Connection* connection) noexcept nogil:
 cdef inline void hold(Loop* loop, Call* call, int64_t delta) noexcept nogil:
     # So many bytes more, or fewer, wait in this call.
     call.held += delta
+    if call.connection != NULL:
+        call.connection.held += delta
     loop.counts.held.add(delta)
 
 
@@ -72,6 +74,7 @@ cdef inline void detach(Connection* connection, Call* call) noexcept nogil:
         connection.unsent -= call.flow_left()
     elif call.is_answered and call.answer.code == 0:
         connection.unsent -= call.unsent()
+    connection.held -= call.held
     call.connection = NULL
     let_go(connection.loop, call)
 

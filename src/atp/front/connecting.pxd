@@ -21,7 +21,7 @@ from atp.front.receiving cimport tell_last
 from atp.front.sending cimport close_connection, flush, write_goaway
 from atp.front.state cimport (
     ARENA, Call, Connection, EXECUTE, HEALTH_WATCH, Loop, NEVER, READ_MOST, TOO_MANY_CONNECTIONS,
-    connections, link_connection,
+    connections, held_bytes, link_connection,
 )
 from atp.front.tls cimport TlsContext, TlsSession
 from atp.front.uv cimport (
@@ -203,7 +203,8 @@ cdef inline void tend(Loop* loop, Connection* connection) noexcept nogil:
     # About once a second.
     cdef int64_t second = 1_000_000_000
     cdef int64_t silent = loop.now - connection.heard
-    cdef Guard guard = connection.guards.overdue(loop.now)
+    cdef Guard guard = connection.guards.overdue(
+        loop.now, held_bytes(loop.shared[0]) > loop.shared.options.buffer_bytes_max // 2)
     if guard != FINE:
         end_tripped(connection, guard)
         return

@@ -68,6 +68,7 @@ constexpr std::int64_t kGuardSecond = 1'000'000'000;      // ns
 constexpr std::int64_t kStartMost = 10 * kGuardSecond;    // from accept to the client's SETTINGS
 constexpr std::int64_t kHeadersMost = 10 * kGuardSecond;  // from HEADERS to END_HEADERS
 constexpr std::int64_t kStallMost = 30 * kGuardSecond;
+constexpr std::int64_t kStallPressed = 2 * kGuardSecond;
 constexpr std::int64_t kStallBytes = 16384;  // to be taken within kStallMost, or all if it is less
 
 // What a header field means for its call.
@@ -158,11 +159,12 @@ class Guards {
     }
   }
 
-  // What has taken too long; a timer of about a second asks.
-  Guard overdue(std::int64_t now) const {
+  // What has taken too long; a timer of about a second asks. `pressed`: room for messages is short,
+  // and there is less patience with who takes no answers.
+  Guard overdue(std::int64_t now, bool pressed) const {
     if (start_ && now - start_ > kStartMost) return kSlowStart;
     if (block_ && now - block_ > kHeadersMost) return kSlowHeaders;
-    if (waiting_ && now - waiting_ > kStallMost) return kStalled;
+    if (waiting_ && now - waiting_ > (pressed ? kStallPressed : kStallMost)) return kStalled;
     return kFine;
   }
 

@@ -1,5 +1,6 @@
 # The guards of a connection in Cython: guards.h has what they count, and every number.
 from libc.stdint cimport int32_t, int64_t, uint8_t
+from libcpp cimport bool as cbool
 
 cdef extern from "atp/front/guards.h" namespace "atp" nogil:
     ctypedef uint8_t Guard "atp::Guard"
@@ -24,4 +25,4 @@ cdef extern from "atp/front/guards.h" namespace "atp" nogil:
         void answered()
         void data_sent()
         void output(int64_t sent, int64_t held_back, int64_t now)
-        Guard overdue(int64_t now)
+        Guard overdue(int64_t now, cbool pressed)

@@ -9,8 +9,9 @@ from atp.front.connecting cimport (
     end_executes, expire_calls, leave, on_arrival, resume_reading, tell_watchers, tend,
 )
 from atp.front.nghttp2 cimport (
-    nghttp2_option_new, nghttp2_option_set_max_outbound_ack, nghttp2_option_set_max_settings,
-    nghttp2_option_set_no_auto_window_update, nghttp2_option_set_no_closed_streams,
+    nghttp2_option_new, nghttp2_option_set_max_continuations, nghttp2_option_set_max_outbound_ack,
+    nghttp2_option_set_max_settings, nghttp2_option_set_no_auto_window_update,
+    nghttp2_option_set_no_closed_streams, nghttp2_option_set_stream_reset_rate_limit,
     nghttp2_session_callbacks_new, nghttp2_session_callbacks_set_on_begin_frame_callback,
     nghttp2_session_callbacks_set_on_begin_headers_callback,
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback,
@@ -169,7 +170,10 @@ cdef inline bint make_callbacks(Loop* loop) noexcept nogil:
     nghttp2_session_callbacks_set_on_stream_close_callback(loop.callbacks, on_stream_close)
     nghttp2_option_set_no_auto_window_update(loop.option, 1)
     nghttp2_option_set_no_closed_streams(loop.option, 1)
-    nghttp2_option_set_max_outbound_ack(loop.option, 1000)
+    # The guards bound these, with more patience for honest clients, and count what they end.
+    nghttp2_option_set_max_outbound_ack(loop.option, 4000)
+    nghttp2_option_set_max_continuations(loop.option, 64)
+    nghttp2_option_set_stream_reset_rate_limit(loop.option, 1 << 30, 1 << 30)
     nghttp2_option_set_max_settings(loop.option, 32)
     return True
 

@@ -114,6 +114,9 @@ cdef extern from "nghttp2/nghttp2.h" nogil:
     void nghttp2_option_set_no_closed_streams(nghttp2_option* option, int value) noexcept
     void nghttp2_option_set_max_outbound_ack(nghttp2_option* option, size_t value) noexcept
     void nghttp2_option_set_max_settings(nghttp2_option* option, size_t value) noexcept
+    void nghttp2_option_set_max_continuations(nghttp2_option* option, size_t value) noexcept
+    void nghttp2_option_set_stream_reset_rate_limit(
+        nghttp2_option* option, uint64_t burst, uint64_t rate) noexcept
 
     int nghttp2_session_server_new2(
         nghttp2_session** made, const nghttp2_session_callbacks* callbacks, void* user_data,

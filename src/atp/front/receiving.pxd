@@ -30,6 +30,7 @@ from atp.front.state cimport (
 
 cdef enum:
     FLOW_WINDOW = 1 << 20  # bytes on their way to a flow; a unary call has HTTP/2's 64 KiB
+    HELD_UNTOLD = 65536  # bytes of a connection's that are no hoard
     TAKEN_UNTOLD = 16384  # of a unary call's bytes; only a longer message needs a wider window
 
 
@@ -127,7 +128,11 @@ cdef inline bint is_refused(Loop* loop, Call* call) noexcept nogil:
 
 
 cdef inline bint is_over_bytes(Loop* loop, Call* call) noexcept nogil:
-    if held_bytes(loop.shared[0]) < loop.shared.options.buffer_bytes_max:
+    # The last quarter is for connections that hold little: whoever doesn't take its answers, or
+    # never ends its messages, is refused before others are.
+    cdef int64_t most = loop.shared.options.buffer_bytes_max
+    cdef int64_t held = held_bytes(loop.shared[0])
+    if held < most - most // 4 or (held < most and call.connection.held <= HELD_UNTOLD):
         return False
     loop.counts.refused[TOO_MANY_BYTES].add(1)
     refuse_over(&call.answer, b"data_plane.buffer_bytes_max",

@@ -100,6 +100,7 @@ struct Connection {
   std::int64_t heard;       // when the last bytes came
   std::int64_t idle_since;  // since when it has had no call
   std::int64_t moved = 0;   // bytes of output since the guards were told
+  std::int64_t held = 0;    // bytes that its calls hold of what is bounded for all
   std::int64_t unsent = 0;  // bytes of answers that HTTP/2 has and has not sent
   std::size_t untaken = 0;  // received, and not yet given back to the client's window
   std::size_t frame_size = 0;

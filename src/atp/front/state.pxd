@@ -185,6 +185,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         int64_t heard
         int64_t idle_since
         int64_t moved
+        int64_t held
         int64_t unsent
         size_t untaken
         size_t frame_size
