@@ -1,0 +1,132 @@
+"""One connection that asks for too much is ended for the reason that fits; no other is touched.
+
+Owns what each guard looks like from outside: GOAWAY with ENHANCE_YOUR_CALM, a count under the
+guard's name, and another connection that is served as before.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+from front_process import Running, running
+
+from atp.v1 import reservation_pb2 as pb
+from front_frames import (
+    CONTINUATION,
+    DATA,
+    END_STREAM,
+    ENHANCE_YOUR_CALM,
+    GOAWAY,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    PRIORITY,
+    Connection,
+    ask,
+    call_fields,
+    data,
+    field,
+    frame,
+    from_table,
+    headers,
+    ping,
+    reset,
+    settings,
+    window_update,
+)
+
+SKU = "apple"
+AVAILABILITY = "/atp.v1.ReservationService/GetAvailability"
+QUESTION = pb.GetAvailabilityRequest(skus=[SKU]).SerializeToString()
+LONG_QUESTION = pb.GetAvailabilityRequest(skus=[SKU * 12] * 4_096).SerializeToString()
+ODD = range(1, 40_001, 2)
+
+
+@pytest.fixture
+def front() -> Iterator[Running]:
+    """A front with something to sell."""
+    with running() as served:
+        served.engine.set_stock(SKU, 100, now_ns=served.front.now_ns())
+        yield served
+
+
+def continuations() -> bytes:
+    """A header block in ten frames."""
+    parts = [headers(1, call_fields(), 0)]
+    parts += [frame(CONTINUATION, 0, 1, field(f"x-{i}", "y")) for i in range(10)]
+    return b"".join(parts)
+
+
+def bomb() -> bytes:
+    """A call that names one long field of the table again and again."""
+    kept = call_fields() + field("x-bomb", "b" * 3_900, indexed=True)
+    return ask(1, QUESTION, AVAILABILITY) + (
+        headers(3, kept) + headers(5, call_fields() + from_table(62) * 10_000)
+    )
+
+
+def many(texts: Iterable[bytes]) -> bytes:
+    """All of them in one piece, so that nothing is left in the socket when the end comes."""
+    return b"".join(texts)
+
+
+FLOODS: dict[str, Callable[[], bytes]] = {
+    "resets": lambda: many(headers(i, call_fields()) + reset(i) for i in ODD[:1_001]),
+    "continuations": continuations,
+    "settings": lambda: settings((INITIAL_WINDOW_SIZE, 65_535)) * 64,
+    "pings": lambda: ping() * 1_001,
+    "priorities": lambda: many(frame(PRIORITY, 0, i, struct.pack(">IB", 0, 16)) for i in ODD[:257]),
+    "window_updates": lambda: window_update(0, 1) * 4_001,
+    "empty_data": lambda: headers(1, call_fields()) + data(1, b"") * 101,
+    "strange": lambda: frame(GOAWAY, 0, 0, bytes(8)) * 101,
+    "headers": bomb,
+    "faults": lambda: many(
+        headers(i, call_fields() + field("Upper-Case", "x"), 0x5) for i in ODD[:201]
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", FLOODS)
+def test_a_flood_is_ended_with_its_reason(front: Running, reason: str) -> None:
+    """Told to be calm, counted under its name; the other connection doesn't notice."""
+    with Connection(front.address) as other, Connection(front.address) as flood:
+        assert is_served(other, 1)
+        flood.send(FLOODS[reason]())
+        assert flood.goaway_code() == ENHANCE_YOUR_CALM
+        assert is_served(other, 3)
+        ended = front.front.statistics().ended
+        assert {name: count for name, count in ended.items() if count} == {reason: 1}
+    assert front.engine.check(now_ns=front.front.now_ns()).violations == ()
+
+
+BELOW = {
+    "resets": 13,
+    "settings": 15,
+    "pings": 17,
+    "priorities": 14,
+    "window_updates": 13,
+    "empty_data": 9,
+}
+"""Floods, and the bytes of the frame that is one too many."""
+
+
+@pytest.mark.parametrize("reason", BELOW)
+def test_just_below_a_flood_all_is_well(front: Running, reason: str) -> None:
+    """One frame fewer, and the same connection is served."""
+    with Connection(front.address) as calm:
+        assert calm.send(FLOODS[reason]()[: -BELOW[reason]])
+        assert is_served(calm, 39_999)
+    assert not any(front.front.statistics().ended.values())
+
+
+def is_served(connection: Connection, stream: int) -> bool:
+    """Makes a call and reads to its end; True when a message came before its trailers."""
+    connection.send(ask(stream, QUESTION, AVAILABILITY))
+    kinds = []
+    for each in connection.frames():
+        if each.stream == stream:
+            kinds.append(each.type)
+            if each.flags & END_STREAM:
+                break
+    return kinds == [HEADERS, DATA, HEADERS]
