@@ -38,6 +38,8 @@ test: build ## all tests, with short forms of the long campaigns
 	@$(BIN)/python -m pytest -q tests
 	@$(BIN)/python -m pytest -q bench
 	@$(BIN)/python tools/sanitize.py --short
+	@$(BIN)/python tools/fuzz_front/run.py --sanitized --no-build --inputs 30000
+	@$(BIN)/python tools/fuzz_front/run.py --short
 
 test-quick: build ## the tests without sanitizers and benchmarks
 	@$(BIN)/python -m pytest -q tests
@@ -48,9 +50,11 @@ bench: build ## the benchmarks, full size; writes bench/out
 test-sanitize: build ## the engine's tests under ThreadSanitizer, and AddressSanitizer with UBSan
 	@$(BIN)/python tools/sanitize.py
 
-fuzz: build ## long random histories against the reference engine
+fuzz: build ## long random histories, and ten million inputs to the front (FUZZ="--seed N")
 	@$(BIN)/python -m pytest -q tests/test_machine.py tests/test_histories.py \
 	    --hypothesis-profile=long --timeout=0
+	@$(BIN)/python tools/fuzz_front/run.py $(FUZZ)
+	@$(BIN)/python tools/fuzz_front/run.py --sanitized --inputs 500000
 
 crash: build ## kill a server 200 times in every way, and count what it lost (CRASH="--kills N")
 	@$(BIN)/python tools/crash.py $(CRASH)
@@ -69,4 +73,4 @@ proto: build ## generate src/atp/v1 from proto/
 
 clean: ## remove what was built, not what was installed
 	@rm -rf build $(wildcard src/atp/*.so src/atp/*/*.so $(VENV)/.built) bench/out
-	@rm -f src/atp/_core.cpp src/atp/_front.cpp src/atp/*/_native.cpp
+	@rm -f src/atp/_core.cpp src/atp/_front.cpp src/atp/*/_native.cpp tools/fuzz_front/*.cpp

@@ -2,7 +2,8 @@
 
 Flavours, by environment: ATP_DEBUG=1 (costly checks, -O0), ATP_SANITIZE=thread|address (the latter
 with undefined behaviour), ATP_ANNOTATE=1 (Cython's annotated HTML), ATP_PROFILE=record|use (the two
-passes of tools/build_native.py), ATP_PROFILE=skip (nothing native at all).
+passes of tools/build_native.py), ATP_PROFILE=skip (nothing native at all), ATP_FUZZ=too|alone (the
+fuzzers' unit of tools/fuzz_front as well, or nothing else).
 """
 
 import os
@@ -89,6 +90,30 @@ def native(name: str, folders: tuple[str, ...], libraries: tuple[str, ...] = ())
     )
 
 
+def fuzzers() -> Extension:
+    """The front once more, with a count of the ways through it and the loops that feed it."""
+    unit = native("fuzz_front", ("journal", "front"), FRONT_LIBRARIES)
+    unit.sources = ["tools/fuzz_front/fuzz_front.pyx"]
+    unit.depends += glob("tools/fuzz_front/*.[hp]*")
+    unit.include_dirs.append("tools/fuzz_front")
+    unit.extra_compile_args += ["-fsanitize-coverage=trace-pc", "-O2"]
+    return unit
+
+
+def units() -> list[Extension]:
+    """All compiled units that were asked for."""
+    fuzz = os.environ.get("ATP_FUZZ", "")
+    if fuzz == "alone":
+        return [fuzzers()]
+    return [
+        native("atp._core", ("core",)),
+        native("atp.journal._native", ("journal", "journal/native")),
+        native("atp._front", ("journal", "front"), FRONT_LIBRARIES),
+        native("atp.load._native", ("load",), ("nghttp2",)),
+        *([fuzzers()] if fuzz == "too" else []),
+    ]
+
+
 if os.environ.get("ATP_PROFILE") == "skip":
     setup()
     sys.exit()
@@ -96,12 +121,7 @@ if not {"egg_info", "dist_info", "sdist", "clean"} & set(sys.argv):
     check_headers()
 setup(
     ext_modules=cythonize(
-        [
-            native("atp._core", ("core",)),
-            native("atp.journal._native", ("journal", "journal/native")),
-            native("atp._front", ("journal", "front"), FRONT_LIBRARIES),
-            native("atp.load._native", ("load",), ("nghttp2",)),
-        ],
+        units(),
         nthreads=2,
         include_path=["src"],
         annotate=os.environ.get("ATP_ANNOTATE") == "1",

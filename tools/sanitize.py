@@ -117,13 +117,20 @@ def check_canary(flavour: Flavour) -> None:
 
 def build(flavour: Flavour) -> Path:
     """Builds the package into build/<flavour>/lib and returns that folder."""
-    base = ROOT / "build" / flavour.name
+    base = folder_of(flavour).parent
     command = [sys.executable, "setup.py", "-q", "build"]
     command += ["--build-base", str(base), "--build-lib", str(base / "lib")]
-    environment = {**os.environ, "ATP_SANITIZE": flavour.name}
+    environment = {**os.environ, "ATP_SANITIZE": flavour.name, "ATP_PROFILE": ""}
+    if flavour.name == "address":
+        environment["ATP_FUZZ"] = "too"
     shutil.rmtree(base / "lib", ignore_errors=True)
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     return base / "lib"
+
+
+def folder_of(flavour: Flavour) -> Path:
+    """Where the flavour's build is, or will be."""
+    return ROOT / "build" / flavour.name / "lib"
 
 
 def library(name: str) -> str:
@@ -135,15 +142,20 @@ def library(name: str) -> str:
     return found
 
 
-def run(flavour: Flavour, folder: Path, scale: float) -> int:
-    """Runs the flavour's tests on its build."""
-    environment = {
+def environment_of(flavour: Flavour, folder: Path) -> dict[str, str]:
+    """What Python needs in its environment to run on the flavour's build."""
+    return {
         **os.environ,
         **flavour.options,
         "PYTHONPATH": str(folder),
         "LD_PRELOAD": " ".join(library(name) for name in flavour.libraries),
         "OPENBLAS_NUM_THREADS": "1",
     }
+
+
+def run(flavour: Flavour, folder: Path, scale: float) -> int:
+    """Runs the flavour's tests on its build."""
+    environment = environment_of(flavour, folder)
     python = [*without_shuffled_addresses(), sys.executable]
     where = [*python, "-c", "import atp._core; print(atp._core.__file__)"]
     found = subprocess.run(where, env=environment, check=True, capture_output=True, text=True)
