@@ -10,7 +10,6 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from front_process import Running, running
 
 from atp.v1 import reservation_pb2 as pb
 from front_frames import (
@@ -35,6 +34,7 @@ from front_frames import (
     settings,
     window_update,
 )
+from front_process import Running, running
 
 SKU = "apple"
 AVAILABILITY = "/atp.v1.ReservationService/GetAvailability"

@@ -40,6 +40,7 @@ OTHER_VARIABLES = frozenset(
         "ATP_DEBUG",  # these four: the build's switches
         "ATP_SANITIZE",
         "ATP_ANNOTATE",
+        "ATP_FUZZ",
         "ATP_PROFILE",
     }
 )
