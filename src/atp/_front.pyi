@@ -74,6 +74,11 @@ class Front:
     def run(self, index: int) -> None:
         """Runs one loop, 0 to threads - 1, without the GIL, until stop(). Once for each."""
 
+    def stand_in(self, index: int) -> None:
+        """Runs that loop whenever its own thread is at the disk for longer than 4 ms, so that calls
+        which don't wait for the disk are answered while it stands still. Without the GIL; returns
+        once run() has ended. Only of use where answers wait."""
+
     def publish_clock(self, wall_ns: int, steady_ns: int, ppm: int) -> None:
         """From here on the front's time is what atp.clock.Clock says: its anchor."""
 

@@ -255,14 +255,26 @@ cdef inline void wake(Loop* loop, int64_t durable) noexcept nogil:
         call = loop.parked.next(durable)
 
 
+cdef inline void commit(Loop* loop, int64_t sequence) noexcept nogil:
+    # The disk may take long: meanwhile the loop may be somebody else's, who only asks.
+    cdef bint may_commit = not loop.turn.has_stand_in()
+    cdef bint is_durable
+    if may_commit:
+        loop.turn.leave()
+    is_durable = loop.shared.writer.commit_or_ask(sequence, &loop.bell, may_commit)
+    if may_commit:
+        loop.turn.come_back(&loop.told)
+    if not is_durable:
+        loop.asked = max(loop.asked, sequence)
+
+
 cdef inline void commit_parked(Loop* loop) noexcept nogil:
     # Sees to it that what is waited for becomes durable: by this very thread if nobody else is at
     # it, and then all that is parked goes in one.
     if loop.parked.size() == 0:
         return
     if loop.parked.newest() > loop.asked:
-        if not loop.shared.writer.commit_or_ask(loop.parked.newest(), &loop.bell):
-            loop.asked = loop.parked.newest()
+        commit(loop, loop.parked.newest())
     wake(loop, loop.shared.writer.durable())
 
 

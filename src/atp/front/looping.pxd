@@ -28,8 +28,7 @@ from atp.front.receiving cimport (
 from atp.front.sending cimport close_connection, flush
 from atp.front.state cimport Connection, Loop, NEVER
 from atp.front.uv cimport (
-    UV_READABLE, UV_RUN_DEFAULT, uv_async_init, uv_async_send, uv_async_t, uv_check_init,
-    uv_check_start, uv_check_t, uv_close, uv_handle_t, uv_hrtime, uv_is_closing, uv_listen,
+    UV_READABLE, UV_RUN_ONCE, uv_async_init, uv_async_send, uv_async_t, uv_close, uv_handle_t, uv_hrtime, uv_is_closing, uv_listen,
     uv_loop_close, uv_loop_init, uv_loop_t, uv_poll_init, uv_poll_start, uv_poll_t, uv_run,
     uv_stream_t, uv_tcp_init, uv_tcp_open, uv_timer_init, uv_timer_start, uv_timer_t, uv_walk,
 )
@@ -74,11 +73,6 @@ cdef inline void end_round(Loop* loop) noexcept nogil:
     set_due(loop)
 
 
-cdef inline void on_round(uv_check_t* handle) noexcept nogil:
-    # Everything that could be read without waiting has been.
-    end_round(<Loop*>handle.data)
-
-
 cdef inline void on_due(uv_timer_t* handle) noexcept nogil:
     cdef Loop* loop = <Loop*>handle.data
     cdef Connection* connection = loop.connections
@@ -90,7 +84,6 @@ cdef inline void on_due(uv_timer_t* handle) noexcept nogil:
         after = connection.next
         expire_calls(loop, connection)
         connection = after
-    end_round(loop)  # the loop waits for events before it comes to it
 
 
 cdef inline void on_tick(uv_timer_t* handle) noexcept nogil:
@@ -154,6 +147,7 @@ cdef inline void on_told(uv_async_t* handle) noexcept nogil:
     if loop.shared.is_draining.load() and not loop.is_draining:
         drain_loop(loop)
     if loop.shared.is_stopping.load():
+        flush_all(loop)  # who was told something just now hears of it
         stop_loop(loop)
 
 
@@ -183,7 +177,7 @@ cdef inline int open_loop(Loop* loop, int listener) noexcept nogil:
     # whatever it returns.
     cdef int problem = uv_loop_init(&loop.uv)
     loop.next_due = loop.timer_due = NEVER
-    loop.listener.data = loop.round.data = loop.told.data = loop
+    loop.listener.data = loop.told.data = loop
     loop.tick.data = loop.due.data = loop.rung.data = loop
     if problem == 0:
         problem = uv_async_init(&loop.uv, &loop.told, on_told)
@@ -191,8 +185,6 @@ cdef inline int open_loop(Loop* loop, int listener) noexcept nogil:
         problem = -12
     if problem:
         return problem
-    uv_check_init(&loop.uv, &loop.round)
-    uv_check_start(&loop.round, on_round)
     uv_timer_init(&loop.uv, &loop.due)
     loop.on_due = on_due
     uv_timer_init(&loop.uv, &loop.tick)
@@ -209,9 +201,29 @@ cdef inline int open_loop(Loop* loop, int listener) noexcept nogil:
     return problem
 
 
+cdef inline bint go_round(Loop* loop) noexcept nogil:
+    # Waits for events and takes all that there are; False: there will be none.
+    cdef bint goes_on = uv_run(&loop.uv, UV_RUN_ONCE) != 0
+    end_round(loop)
+    return goes_on
+
+
 cdef inline void run_loop(Loop* loop) noexcept nogil:
     # Until it is told to stop.
+    loop.turn.begin()
     loop.now = <int64_t>uv_hrtime()
-    uv_run(&loop.uv, UV_RUN_DEFAULT)
+    while go_round(loop):
+        pass
+    loop.turn.finish()
     uv_loop_close(&loop.uv)
+    loop.turn.end()
     wake(loop, NEVER)  # all streams are gone: the calls are let go
+
+
+cdef inline void stand_in(Loop* loop) noexcept nogil:
+    # Runs the loop whenever its own thread is at the disk for too long; until that one has ended.
+    while loop.turn.await_absence():
+        loop.turn.stand_in()
+        while loop.turn.is_away() and go_round(loop):
+            pass
+        loop.turn.stand_back()

@@ -136,6 +136,13 @@ cdef class Front:
         with nogil:
             run_loop(loop)
 
+    def stand_in(self, int index):
+        if not 0 <= index < <int>self.shared.loops.size():
+            raise ValueError(f"there is no loop {index} to stand in for")
+        cdef Loop* loop = self.shared.loops[index].get()
+        with nogil:
+            stand_in(loop)
+
     def publish_clock(self, int64_t wall_ns, int64_t steady_ns, int64_t ppm):
         self.shared.clock.publish(wall_ns, steady_ns, ppm)
 

@@ -18,6 +18,7 @@
 #include "guards.h"
 #include "judge_state.h"
 #include "parked.h"
+#include "turn.h"
 #include "tls.h"
 
 namespace atp {
@@ -138,13 +139,13 @@ struct Loop {
   Counts counts;
   uv_loop_t uv{};
   uv_tcp_t listener{};
-  uv_check_t round{};
   uv_async_t told{};
   uv_timer_t tick{};
   uv_timer_t due{};
   uv_timer_cb on_due = nullptr;
   uv_poll_t rung{};
   Bell bell{-1};
+  Turn turn;
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* option = nullptr;
   Calls calls;

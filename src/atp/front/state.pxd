@@ -12,6 +12,7 @@ from atp.front.guards cimport Guard, Guards
 from atp.front.judge_state cimport Judge
 from atp.front.nghttp2 cimport nghttp2_option, nghttp2_session, nghttp2_session_callbacks
 from atp.front.tls cimport TlsSession, TlsSlot
+from atp.front.turn cimport Turn
 from atp.front.uv cimport (
     uv_async_t, uv_check_t, uv_loop_t, uv_poll_t, uv_tcp_t, uv_timer_cb, uv_timer_t, uv_write_t,
 )
@@ -207,13 +208,13 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         Counts counts
         uv_loop_t uv
         uv_tcp_t listener
-        uv_check_t round
         uv_async_t told
         uv_timer_t tick
         uv_timer_t due
         uv_timer_cb on_due
         uv_poll_t rung
         Bell bell
+        Turn turn
         nghttp2_session_callbacks* callbacks
         nghttp2_option* option
         Calls calls

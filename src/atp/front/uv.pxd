@@ -7,7 +7,7 @@ cdef extern from "uv.h" nogil:
         UV_EOF
         UV_EAGAIN
         UV_READABLE
-        UV_RUN_DEFAULT
+        UV_RUN_ONCE
 
     ctypedef struct uv_loop_t:
         void* data

@@ -133,14 +133,14 @@ class Writer {
     return true;
   }
 
-  // True: durable now, maybe because this very call made it so, as nobody else was at it. False:
-  // somebody else is at it, or there is no room; the bell, which listens, will ring for it.
-  bool commit_or_ask(std::int64_t sequence, Bell* bell) {
+  // True: durable now, maybe because this very call made it so, as it might and nobody else was at
+  // it. False: somebody else will, once there is room; the bell, which listens, rings then.
+  bool commit_or_ask(std::int64_t sequence, Bell* bell, bool may_commit) {
     if (durable() >= sequence) return true;
     std::unique_lock<std::mutex> held(mutex_);
     if (durable() >= sequence) return true;
     if (failed_ || stopped_) return false;
-    if (!committing_ && !full_) {
+    if (may_commit && !committing_ && !full_) {
       commit(held, true);
       if (durable() >= sequence) return true;
     }

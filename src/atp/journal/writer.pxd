@@ -55,7 +55,7 @@ cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
         void stop() noexcept
         bint wait(int64_t sequence, int64_t timeout) noexcept
         void kick(int64_t sequence) noexcept
-        bint commit_or_ask(int64_t sequence, Bell* bell) noexcept
+        bint commit_or_ask(int64_t sequence, Bell* bell, bint may_commit) noexcept
         void listen(Bell* bell) except +
         void quiet(Bell* bell) noexcept
         int bell() noexcept

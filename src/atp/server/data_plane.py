@@ -65,11 +65,12 @@ class DataPlane:
         self.address = join_address(*front.address)
         self.follow_clock()
         for index in range(threads):
-            thread = threading.Thread(
-                target=front.run, args=(index,), name=f"front-{index}", daemon=True
-            )
-            thread.start()
-            self._threads.append(thread)
+            for work, name in ((front.run, "front"), (front.stand_in, "front-stand-in")):
+                thread = threading.Thread(
+                    target=work, args=(index,), name=f"{name}-{index}", daemon=True
+                )
+                thread.start()
+                self._threads.append(thread)
 
     def follow_clock(self) -> None:
         """Tells the front the server's time, after each of Clock.follow()."""
