@@ -25,8 +25,8 @@ class TlsSession {
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
 
-  // Bytes came from the client: what they say is added to `plain`, what must be sent because of them
-  // to `wire`. False: this was the end; send `wire`, then close the socket. why() tells.
+  // Bytes came from the client: what they say is added to `plain`, what must be sent because of
+  // them to `wire`. False: this was the end; send `wire`, then close the socket. why() tells.
   bool receive(const std::uint8_t* data, std::size_t size, std::string& plain, std::string& wire) {
     if (state_ == State::kEnded) return false;
     if (state_ == State::kNew && size) {

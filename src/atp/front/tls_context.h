@@ -1,6 +1,6 @@
 // What a port speaks TLS with: certificate, key, and the authorities of its clients, from PEM text.
-// Owns what is offered (TLS 1.2 and 1.3, HTTP/2 alone, forward-secret AEAD ciphers) and the one line
-// that says why a text can't be used. Reads no file; a context never changes once it is made.
+// Owns what is offered (TLS 1.2 and 1.3, HTTP/2 alone, forward-secret AEAD ciphers) and the one
+// line that says why a text can't be used. Reads no file; a context never changes once it is made.
 #pragma once
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -190,8 +190,8 @@ class TlsContext {
     SSL_CTX_set_max_cert_list(native, tls_detail::kCertificateBytesMax);
     SSL_CTX_set_alpn_select_cb(native, tls_detail::choose_h2, nullptr);
     SSL_CTX_set_client_hello_cb(native, tls_detail::want_names, nullptr);
-    // What a resumed session needs is in its ticket, under keys that this context alone has. A client
-    // that must show a certificate shows it each time: a ticket would outlive it.
+    // What a resumed session needs is in its ticket, under keys that this context alone has. A
+    // client that must show a certificate shows it each time: a ticket would outlive it.
     SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(native, tls_detail::kContextName, 3);
     SSL_CTX_set_num_tickets(native, asks_clients ? 0 : 1);
