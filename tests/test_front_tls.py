@@ -326,17 +326,17 @@ def test_a_text_that_cannot_be_used_is_told_by_its_part(keys: Keys) -> None:
     broken = cert.read_bytes()[:200] + b"?" + cert.read_bytes()[200:]
     locked = keys.locked_key.read_bytes()
     for texts, part, reason in (
-        ((b"", key, b""), "cert", "there is no BEGIN CERTIFICATE in it"),
-        ((key, key, b""), "cert", "there is no BEGIN CERTIFICATE in it"),
-        ((broken, key, b""), "cert", "bad base64 decode"),
-        ((ca + broken, key, b""), "cert", "bad base64 decode"),
-        ((cert, b"junk", b""), "key", "there is no BEGIN PRIVATE KEY in it"),
-        ((cert, cert, b""), "key", "there is no BEGIN PRIVATE KEY in it"),
+        ((b"", key, b""), "cert", "no BEGIN CERTIFICATE was found"),
+        ((key, key, b""), "cert", "no BEGIN CERTIFICATE was found"),
+        ((broken, key, b""), "cert", "a certificate can't be read: bad base64 decode"),
+        ((ca + broken, key, b""), "cert", "a certificate can't be read: bad base64 decode"),
+        ((cert, b"junk", b""), "key", "no BEGIN PRIVATE KEY was found"),
+        ((cert, cert, b""), "key", "no BEGIN PRIVATE KEY was found"),
         ((cert, locked, b""), "key", "the key is encrypted with a pass phrase"),
         ((cert, keys.renewed.key, b""), "key", "key values mismatch"),
         ((cert, keys.rsa.key, b""), "key", "key type mismatch"),
-        ((cert, key, b"junk"), "client_ca", "there is no BEGIN CERTIFICATE in it"),
-        ((cert, key, ca + broken), "client_ca", "bad base64 decode"),
+        ((cert, key, b"junk"), "client_ca", "no BEGIN CERTIFICATE was found"),
+        ((cert, key, ca + broken), "client_ca", "a certificate can't be read: bad base64 decode"),
     ):
         with pytest.raises(TlsRefused) as raised:
             check_tls(*(text.read_bytes() if isinstance(text, Path) else text for text in texts))

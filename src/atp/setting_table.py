@@ -286,6 +286,16 @@ SETTINGS: Mapping[str, Setting] = _table(
         SECOND,
         live=True,
     ),
+    Setting(
+        "server.tls_check_interval",
+        "duration",
+        60 * SECOND,
+        "How often the files of both planes' TLS are looked at; changed ones are taken over, and"
+        " SIGHUP looks at once.",
+        SECOND // 10,
+        DAY,
+        live=True,
+    ),
     Setting("server.reflection", "switch", True, "Lets tools such as grpcurl list the services."),
     Setting(
         "log.level",

@@ -205,6 +205,15 @@ def _read_file(path: str) -> dict[str, tuple[Value, str]]:
     return changed
 
 
+def quieten_grpc() -> None:
+    """Has gRPC write its errors alone on stderr, unless the environment says otherwise.
+
+    It would write a line for each handshake that fails, which any stranger can have at will. To be
+    called before grpc is imported.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+
 def _flatten(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         name = prefix + key

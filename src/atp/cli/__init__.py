@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 from atp.cli.failed import INTERRUPTED, READER_GONE, Failed
+from atp.settings import quieten_grpc
 
 
 class Entry(NamedTuple):
@@ -73,6 +74,7 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        quieten_grpc()
         command = getattr(importlib.import_module(entry.module), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command), cmd_name
         return command

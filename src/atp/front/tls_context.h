@@ -91,11 +91,15 @@ bool each_certificate(std::string_view pem, std::string* reason, Take take) {
     ERR_clear_error();
     const Certificate one(PEM_read_bio_X509(text.get(), nullptr, no_pass_phrase, &wanted));
     if (!one && count && is_end_of_text()) return ERR_clear_error(), true;
-    if (!one || !take(one.get(), count)) {
-      const bool none = !one && is_end_of_text();
-      *reason = none ? "there is no BEGIN CERTIFICATE in it" : tls_reason();
-      return ERR_clear_error(), false;
+    if (one && take(one.get(), count)) continue;
+    if (one) {
+      *reason = tls_reason();
+    } else if (is_end_of_text()) {
+      *reason = "no BEGIN CERTIFICATE was found";
+    } else {
+      *reason = "a certificate can't be read: " + tls_reason();
     }
+    return ERR_clear_error(), false;
   }
 }
 
@@ -217,7 +221,9 @@ class TlsContext {
     if (wanted) return fault->reason = "the key is encrypted with a pass phrase", false;
     if (!key) {
       const bool none = pem.find("PRIVATE KEY-----") == pem.npos;
-      return fault->reason = none ? "there is no BEGIN PRIVATE KEY in it" : tls_reason(), false;
+      fault->reason = none ? "no BEGIN PRIVATE KEY was found"
+                           : "the key can't be read: " + tls_reason();
+      return false;
     }
     ERR_clear_error();
     X509* certificate = SSL_CTX_get0_certificate(native_.get());

@@ -3,7 +3,7 @@
 Owns the event loop, the engine's periodic sweep, the signals, and what a live setting touches.
 Start: data directory taken and recovered, journal written on, planes, ports, ready. Stop: health
 says so, no new calls, calls under way finish within server.drain, ports closed, snapshot, journal
-closed. SIGTERM and SIGINT stop, a second one at once; SIGHUP reloads.
+closed. SIGTERM and SIGINT stop, a second one at once; SIGHUP reloads settings and certificates.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from atp.clock import Clock
 from atp.journal.report import RecoveryReport
 from atp.server import journaling, listen, logs
 from atp.server.cap_servicer import CapServicer
+from atp.server.certificates import Renewal
 from atp.server.data_plane import DataPlane
 from atp.server.durable import Durable
 from atp.server.feed_servicer import FeedServicer
@@ -95,9 +96,10 @@ class App:
         self._engine = opened.engine
         # As many threads as there are kinds of work: a sweep must not wait for a recount of the
         # laws, a status not for a snapshot.
-        self._executor = ThreadPoolExecutor(5, thread_name_prefix="atp-engine")
+        self._executor = ThreadPoolExecutor(6, thread_name_prefix="atp-engine")
         self._durable = Durable(opened.journal)
         self._data_plane = DataPlane(settings, opened.journal, clock)
+        self._renewal = Renewal(self._executor, clock.now_ns)
 
     async def serve(
         self, on_ready: Callable[[Addresses], None], reload: Callable[[], Settings]
@@ -110,7 +112,8 @@ class App:
         control_plane = self._make_control_plane(feed)
         planes: Planes = (self._data_plane, control_plane)
         tending = Tending(self._opened, self._clock, self._executor)
-        works = [asyncio.ensure_future(work) for work in (self._sweep(), tending.run())]
+        endless = (self._sweep(), self._renewal.run(self._seconds("server.tls_check_interval")))
+        works = [asyncio.ensure_future(work) for work in (*endless, tending.run())]
         stopping = asyncio.ensure_future(stop.get())
         cut_off, in_order = 0, False
         try:
@@ -118,6 +121,8 @@ class App:
             prepared = [listen.prepare(self._settings, plane.name) for plane in planes]
             for plane, where in zip(planes, prepared, strict=True):
                 await plane.open(where)
+                if where.certificate is not None:
+                    self._renewal.keep(where.certificate, plane.take_certificate)
             addresses = Addresses(self._data_plane.address, control_plane.address)
             self._opened.journal.directory.tell_owner(journaling.owner_text(addresses))
             on_ready(addresses)
@@ -132,7 +137,8 @@ class App:
                 await plane.close()
             self._durable.close()
             tending.stop()
-            works[0].cancel()
+            for work in works[: len(endless)]:
+                work.cancel()
             await asyncio.wait(works)
             await self._close_journal(stop, snapshot=in_order)
             self._executor.shutdown(wait=False, cancel_futures=True)
@@ -229,7 +235,11 @@ class App:
             await loop.run_in_executor(
                 self._executor, partial(self._engine.sweep, now_ns=self._clock.now_ns())
             )
-            await asyncio.sleep(self._settings.integer("server.sweep_interval") / SECOND)
+            await asyncio.sleep(self._seconds("server.sweep_interval")())
+
+    def _seconds(self, name: str) -> Callable[[], float]:
+        """Reads a duration that may change live."""
+        return lambda: self._settings.integer(name) / SECOND
 
     def _watch_signals(self, reload: Callable[[], Settings]) -> asyncio.Queue[signal.Signals]:
         loop = asyncio.get_running_loop()
@@ -240,7 +250,11 @@ class App:
         return stop
 
     def _reload(self, reload: Callable[[], Settings]) -> None:
-        """Takes over live settings; whatever is wrong with the new ones, the old ones stand."""
+        """Takes over live settings; whatever is wrong with the new ones, the old ones stand.
+
+        So it is with the files of TLS.
+        """
+        self._renewal.ask()
         try:
             wanted = reload()
             settings = self._settings.with_live(wanted)

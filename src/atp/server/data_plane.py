@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from atp._front import Front, FrontOptions
 from atp.clock import Clock
 from atp.journal.journal import Journal
+from atp.server.certificates import Pem
 from atp.server.listen import Listen, StartFailed, join_address
 from atp.settings import Settings
 
@@ -59,9 +60,9 @@ class DataPlane:
                 f"{self.name}.address {listen.address} can't be opened:"
                 f" {(error.strerror or str(error)).lower()}"
             ) from None
-        if listen.pem is not None:
-            front.set_tls(listen.pem.cert, listen.pem.key, listen.pem.client_ca)
         self._front = front
+        if listen.certificate is not None:
+            self.take_certificate(listen.certificate.pem)
         self.address = join_address(*front.address)
         self.follow_clock()
         for index in range(threads):
@@ -71,6 +72,11 @@ class DataPlane:
                 )
                 thread.start()
                 self._threads.append(thread)
+
+    def take_certificate(self, pem: Pem) -> None:
+        """New connections see this one, open ones keep theirs."""
+        if self._front is not None:
+            self._front.set_tls(*pem)
 
     def follow_clock(self) -> None:
         """Tells the front the server's time, after each of Clock.follow()."""

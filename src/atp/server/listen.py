@@ -1,4 +1,4 @@
-"""Where a plane listens: its address, and its certificate.
+"""Where a plane listens: its address, and what it speaks TLS with.
 
 Owns every check that can be made before gRPC is asked, because gRPC tells of a port in use or of a
 key of another certificate in lines of its own on stderr. Opens nothing that stays open.
@@ -9,35 +9,22 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-import ssl
-from pathlib import Path
 from typing import NamedTuple
 
-import grpc
-
+from atp.server.certificates import Certificate, CertificateRefused
 from atp.setting_values import parse_address
-from atp.settings import TLS_PARTS, Settings
+from atp.settings import Settings
 
 
 class StartFailed(Exception):
     """The server can't start; the message is one line that says what to change."""
 
 
-class Pem(NamedTuple):
-    """The files of a plane's TLS; `client_ca` empty: clients need no certificate."""
-
-    cert: bytes
-    key: bytes
-    client_ca: bytes
-
-
 class Listen(NamedTuple):
     """Where and how a plane will listen; `address` is numeric, as gRPC takes it."""
 
     address: str
-    credentials: grpc.ServerCredentials | None
-    pem: Pem | None
-    """The same for who does not speak through grpcio."""
+    certificate: Certificate | None
 
 
 def prepare(settings: Settings, plane: str) -> Listen:
@@ -50,20 +37,15 @@ def prepare(settings: Settings, plane: str) -> Listen:
     text = settings.text(name)
     host, port = parse_address(text)
     family, ip = _resolve(name, text, host, port)
-    pem = _pem(settings, plane)
-    if pem is None and not settings["server.insecure"] and not _is_loopback(ip):
+    certificate = _certificate(settings, plane)
+    if certificate is None and not settings["server.insecure"] and not _is_loopback(ip):
         raise StartFailed(
             f"{name} {text} is not a loopback address and has no TLS: set {plane}.tls.cert and"
             f" {plane}.tls.key, or say --insecure if every caller on that network may call"
         )
     if port != 0:
         _probe(name, text, family, (ip, port))
-    credentials = None
-    if pem is not None:
-        credentials = grpc.ssl_server_credentials(
-            [(pem.key, pem.cert)], pem.client_ca or None, bool(pem.client_ca)
-        )
-    return Listen(join_address(ip, port), credentials, pem)
+    return Listen(join_address(ip, port), certificate)
 
 
 def join_address(host: str, port: int) -> str:
@@ -102,41 +84,10 @@ def _probe(name: str, text: str, family: socket.AddressFamily, address: tuple[st
             ) from None
 
 
-def _pem(settings: Settings, plane: str) -> Pem | None:
-    cert, key, client_ca = (settings.text(f"{plane}.tls.{part}") for part in TLS_PARTS)
-    if not cert:
+def _certificate(settings: Settings, plane: str) -> Certificate | None:
+    if not settings.text(f"{plane}.tls.cert"):
         return None
-    files = {
-        part: _read(f"{plane}.tls.{part}", path)
-        for part, path in zip(TLS_PARTS, (cert, key, client_ca), strict=True)
-        if path
-    }
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # A key with a pass phrase is refused: nobody is there to type it.
-        context.load_cert_chain(cert, key, password=lambda: b"")
-    except (OSError, ValueError) as error:
-        raise StartFailed(
-            f"{plane}.tls.cert {cert} and {plane}.tls.key {key} are no certificate with its"
-            f" unencrypted private key: {_reason(error)}"
-        ) from None
-    if client_ca:
-        try:
-            context.load_verify_locations(client_ca)
-        except OSError as error:
-            raise StartFailed(
-                f"{plane}.tls.client_ca {client_ca} has no certificate: {_reason(error)}"
-            ) from None
-    return Pem(files["cert"], files["key"], files.get("client_ca", b""))
-
-
-def _read(name: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise StartFailed(f"{name} {path} can't be read: {error.strerror}") from None
-
-
-def _reason(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or str(error)
-    return str(reason).replace("_", " ").lower()
+        return Certificate(settings, plane)
+    except CertificateRefused as refused:
+        raise StartFailed(str(refused)) from None

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from atp.server.certificates import Pem
 from atp.server.edge import CallGate, add_servicer
 from atp.server.listen import Listen, StartFailed, join_address
 from atp.settings import Settings
@@ -60,10 +61,11 @@ class Plane:
     async def open(self, listen: Listen) -> None:
         """Opens the port and starts to answer. Raises StartFailed."""
         try:
-            if listen.credentials is None:
+            if listen.certificate is None:
                 port = self._server.add_insecure_port(listen.address)
             else:
-                port = self._server.add_secure_port(listen.address, listen.credentials)
+                credentials = listen.certificate.credentials()
+                port = self._server.add_secure_port(listen.address, credentials)
         except RuntimeError as error:
             raise StartFailed(f"{self.name}.address {listen.address}: {error}") from None
         host = listen.address.rpartition(":")[0].strip("[]")
@@ -71,6 +73,9 @@ class Plane:
         for name in self._service_names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
+
+    def take_certificate(self, pem: Pem) -> None:
+        """Nothing to do: grpcio asks the certificate itself before each handshake."""
 
     async def retire(self) -> None:
         """Tells who asks or watches that no service is served any more; calls still are."""
