@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 from atp.cli.failed import INTERRUPTED, READER_GONE, Failed
-from atp.settings import quieten_grpc
 
 
 class Entry(NamedTuple):
@@ -74,6 +73,8 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        from atp.settings import quieten_grpc  # noqa: PLC0415 - late, as the commands themselves
+
         quieten_grpc()
         command = getattr(importlib.import_module(entry.module), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command), cmd_name
