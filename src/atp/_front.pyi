@@ -91,6 +91,9 @@ class Front:
     def set_tls(self, cert: bytes, key: bytes, client_ca: bytes) -> None:
         """From the next connection on TLS is spoken, with these; see check_tls()."""
 
+    def tls_refusals(self) -> tuple[int, str]:
+        """TLS connections that were refused or broke off, and the latest: its client and why."""
+
     def retire(self) -> None:
         """Who asks for health or watches it is told NOT_SERVING; calls are still served."""
 

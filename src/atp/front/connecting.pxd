@@ -8,7 +8,7 @@ from atp.front.calling cimport (
     DEADLINE_EXCEEDED, add_batch, end_flow, expire_call, judge_ready, note_due, refuse_draining,
     tell_health,
 )
-from atp.front.guards cimport END_FOR_SLOW_HEADERS, FINE, Guard
+from atp.front.guards cimport END_FOR_SLOW_HEADERS, END_FOR_SLOW_START, FINE, Guard
 from atp.front.nghttp2 cimport (
     NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_NONE, NGHTTP2_NO_ERROR,
     NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
@@ -105,6 +105,8 @@ cdef inline void take_tls(
         return
     mark_dirty(connection)
     if not goes_on:
+        if not connection.tls.get().why().empty():
+            loop.shared.tls_refusals.note(connection.tcp, connection.tls.get().why())
         flush(loop, connection)
         close_connection(connection)
 
@@ -205,6 +207,10 @@ cdef inline void tend(Loop* loop, Connection* connection) noexcept nogil:
     cdef int64_t silent = loop.now - connection.heard
     cdef Guard guard = connection.guards.overdue(
         loop.now, held_bytes(loop.shared[0]) > loop.shared.options.buffer_bytes_max // 2)
+    if connection.tls.get() != NULL and not connection.tls.get().is_open() and (
+        loop.now - connection.idle_since > loop.shared.options.request
+    ):
+        guard = END_FOR_SLOW_START
     if guard != FINE:
         end_tripped(connection, guard)
         return

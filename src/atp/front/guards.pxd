@@ -7,6 +7,7 @@ cdef extern from "atp/front/guards.h" namespace "atp" nogil:
     enum:
         FINE "atp::kFine"
         END_FOR_HEADERS "atp::kHeaders"
+        END_FOR_SLOW_START "atp::kSlowStart"
         END_FOR_SLOW_HEADERS "atp::kSlowHeaders"
         GUARD_COUNT "atp::kGuardCount"
 

@@ -102,6 +102,8 @@ cdef inline bint write_tls(Connection* connection, char* data, size_t size) noex
     whole = write_out(connection, <char*>connection.wire.data(), connection.wire.size())
     if not connection.is_closing:
         connection.wire.clear()
+        if connection.wire.capacity() > PIECE_MOST:
+            connection.wire.shrink_to_fit()  # the connection may be idle from here on
     return whole
 
 
@@ -126,7 +128,7 @@ cdef inline void write_all(Connection* connection) noexcept nogil:
 
 
 cdef inline void flush(Loop* loop, Connection* connection) noexcept nogil:
-    cdef int64_t held_back
+    cdef int64_t held_back, waiting
     connection.is_dirty = False
     if connection.is_closing:
         return
@@ -134,15 +136,19 @@ cdef inline void flush(Loop* loop, Connection* connection) noexcept nogil:
         write_all(connection)
         if connection.is_closing:
             return
-    held_back = connection.pending.size() + connection.unsent
+    held_back = connection.pending.size() + connection.wire.size() + connection.unsent
     connection.guards.output(connection.moved, held_back, loop.now)
     connection.moved = 0
     if connection.is_writing:
-        if connection.unsent > UNSENT_MOST and not connection.is_paused:
+        waiting = connection.unsent + <int64_t>connection.wire.size()
+        if waiting > UNSENT_MOST and not connection.is_paused:
             connection.is_paused = True
             uv_read_stop(<uv_stream_t*>&connection.tcp)
     elif not (nghttp2_session_want_read(connection.session)
               or nghttp2_session_want_write(connection.session)):
+        if connection.tls.get() != NULL:
+            connection.tls.get().close(connection.wire)
+            write_tls(connection, NULL, 0)
         close_connection(connection)
 
 

@@ -157,6 +157,9 @@ cdef class Front:
     def set_tls(self, bytes cert not None, bytes key not None, bytes client_ca not None):
         self.shared.tls.set(make_context(cert, key, client_ca))
 
+    def tls_refusals(self):
+        return self.shared.tls_refusals.count(), words_of(self.shared.tls_refusals.latest())
+
     def retire(self):
         self.shared.is_retired.store(True)
         self.tell_all()

@@ -20,6 +20,7 @@
 #include "parked.h"
 #include "turn.h"
 #include "tls.h"
+#include "tls_refusals.h"
 
 namespace atp {
 
@@ -77,6 +78,7 @@ struct Shared {
   Engine* engine = nullptr;
   Writer* writer = nullptr;
   TlsSlot tls;  // empty: not encrypted
+  TlsRefusals tls_refusals;
   std::atomic<bool> is_retired{false};
   std::atomic<bool> is_draining{false};
   std::atomic<bool> is_stopping{false};

@@ -11,7 +11,7 @@ from atp.front.clock cimport FrontClock
 from atp.front.guards cimport Guard, Guards
 from atp.front.judge_state cimport Judge
 from atp.front.nghttp2 cimport nghttp2_option, nghttp2_session, nghttp2_session_callbacks
-from atp.front.tls cimport TlsSession, TlsSlot
+from atp.front.tls cimport TlsRefusals, TlsSession, TlsSlot
 from atp.front.turn cimport Turn
 from atp.front.uv cimport (
     uv_async_t, uv_check_t, uv_loop_t, uv_poll_t, uv_tcp_t, uv_timer_cb, uv_timer_t, uv_write_t,
@@ -164,6 +164,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         Engine* engine
         NativeWriter* writer
         TlsSlot tls
+        TlsRefusals tls_refusals
         AtomicFlag is_retired
         AtomicFlag is_draining
         AtomicFlag is_stopping

@@ -1,9 +1,11 @@
-# What tls.h and tls_context.h declare.
+# What tls.h, tls_context.h and tls_refusals.h declare.
 from libc.stdint cimport int64_t, uint8_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport shared_ptr
 from libcpp.string cimport string
 from libcpp.string_view cimport string_view
+
+from atp.front.uv cimport uv_tcp_t
 
 
 cdef extern from "atp/front/tls.h" namespace "atp" nogil:
@@ -34,3 +36,10 @@ cdef extern from "atp/front/tls.h" namespace "atp" nogil:
         void close(string& wire) noexcept
         cbool is_open() const
         const string& why() const
+
+
+cdef extern from "atp/front/tls_refusals.h" namespace "atp" nogil:
+    cppclass TlsRefusals:
+        void note(const uv_tcp_t& client, const string& why) noexcept
+        int64_t count() noexcept
+        string latest() noexcept
