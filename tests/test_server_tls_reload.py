@@ -17,7 +17,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from atp._front import TlsCertificate, check_tls
-from atp.server.certificates import Certificate, Renewal
+from atp.server.certificates import Certificate, Pem, Renewal
 from atp.settings import PLANES, load
 from server_process import ServerProcess, serving, wait_until
 from tls_keys import NEEDS_OPENSSL, Identity, Keys, make_keys
@@ -248,6 +248,19 @@ def test_a_certificate_that_has_run_out_is_served_with_a_warning(keys: Keys, fil
             wait_until(lambda line=line: line in process.stderr(), line)
 
 
+class Nobody:
+    """Shows no certificate to anybody."""
+
+    def take_certificate(self, pem: Pem) -> None:
+        raise AssertionError("nothing has changed")
+
+    def tls_refusals(self) -> tuple[int, str]:
+        return 0, ""
+
+
+NOBODY = Nobody()
+
+
 def test_an_operator_is_told_in_time_that_a_certificate_runs_out(
     files: Files, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -263,7 +276,7 @@ def test_an_operator_is_told_in_time_that_a_certificate_runs_out(
             facts = TlsCertificate("localhost", end - years * 365 * DAY_NS, end)
             certificate.replace(certificate.pem, facts)
         with caplog.at_level(logging.INFO), ThreadPoolExecutor(1) as executor:
-            Renewal(executor, lambda: now_ns).keep(certificate, lambda _: None)
+            Renewal(executor, lambda: now_ns).keep(certificate, NOBODY)
         return caplog.text
 
     assert told(begin) == ""

@@ -122,7 +122,7 @@ class App:
             for plane, where in zip(planes, prepared, strict=True):
                 await plane.open(where)
                 if where.certificate is not None:
-                    self._renewal.keep(where.certificate, plane.take_certificate)
+                    self._renewal.keep(where.certificate, plane)
             addresses = Addresses(self._data_plane.address, control_plane.address)
             self._opened.journal.directory.tell_owner(journaling.owner_text(addresses))
             on_ready(addresses)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import grpc
 
@@ -105,20 +105,34 @@ class Certificate:
         return f"{cert} and {key} are no certificate with its unencrypted private key: {refused}"
 
 
+class Shower(Protocol):
+    """Who shows a certificate to clients."""
+
+    def take_certificate(self, pem: Pem) -> None:
+        """From here on new connections see this one."""
+
+    def tls_refusals(self) -> tuple[int, str]:
+        """Connections that were refused since the start, and the latest one's client and reason."""
+
+
 class Renewal:
-    """Looks at the files of the certificates in use, when asked and by the clock."""
+    """Looks at the files of the certificates in use, when asked and by the clock.
+
+    At the same times it tells of clients that were refused: they may be strangers, so one line.
+    """
 
     def __init__(self, executor: Executor, now_ns: Callable[[], int]) -> None:
         """Files are read on `executor`, so that a slow disk holds nobody up."""
         self._executor = executor
         self._now_ns = now_ns
-        self._kept: list[tuple[Certificate, Callable[[Pem], None]]] = []
+        self._kept: list[tuple[Certificate, Shower]] = []
+        self._told: dict[str, int] = {}
         self._asked = asyncio.Event()
         self._said: dict[str, str] = {}
 
-    def keep(self, certificate: Certificate, take: Callable[[Pem], None]) -> None:
-        """Looks after this one too; `take` gets what its files have when that has changed."""
-        self._kept.append((certificate, take))
+    def keep(self, certificate: Certificate, shower: Shower) -> None:
+        """Looks after this one too; `shower` takes what its files have when that has changed."""
+        self._kept.append((certificate, shower))
         self._warn(certificate)
 
     def ask(self) -> None:
@@ -133,16 +147,17 @@ class Renewal:
             if self._asked.is_set():
                 self._asked.clear()
                 self._said.clear()
-            for certificate, take in self._kept:
-                await self._look(certificate, take)
+            for certificate, shower in self._kept:
+                await self._look(certificate, shower)
+                self._tell_refusals(certificate.plane, *shower.tls_refusals())
 
-    async def _look(self, certificate: Certificate, take: Callable[[Pem], None]) -> None:
+    async def _look(self, certificate: Certificate, shower: Shower) -> None:
         loop = asyncio.get_running_loop()
         plane = certificate.plane
         try:
             pem, facts = await loop.run_in_executor(self._executor, certificate.read)
             if pem != certificate.pem:
-                take(pem)
+                shower.take_certificate(pem)
                 certificate.replace(pem, facts)
                 self._said.pop(plane, None)
                 until = _text_of(facts.expire_ns)
@@ -154,6 +169,13 @@ class Renewal:
             return
         self._said.pop(f"{plane} files", None)
         self._warn(certificate)
+
+    def _tell_refusals(self, plane: str, count: int, latest: str) -> None:
+        more = count - self._told.get(plane, 0)
+        if more:
+            self._told[plane] = count
+            line = "%s: TLS connections refused since the last look: %d, the latest from %s"
+            _LOG.warning(line, plane, more, latest)
 
     def _warn(self, certificate: Certificate) -> None:
         """Says once that a certificate runs out soon, has run out, or is not valid yet."""

@@ -20,7 +20,6 @@ from atp.server.certificates import Pem
 from atp.server.listen import Listen, StartFailed, join_address
 from atp.settings import Settings
 
-
 POLL_SECONDS = 0.005
 """How often a drain looks whether calls are open."""
 _LOG = logging.getLogger(__name__)
@@ -77,6 +76,10 @@ class DataPlane:
         """New connections see this one, open ones keep theirs."""
         if self._front is not None:
             self._front.set_tls(*pem)
+
+    def tls_refusals(self) -> tuple[int, str]:
+        """Connections that were refused since the start, and the latest one's client and reason."""
+        return (0, "") if self._front is None else self._front.tls_refusals()
 
     def follow_clock(self) -> None:
         """Tells the front the server's time, after each of Clock.follow()."""

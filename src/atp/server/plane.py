@@ -77,6 +77,10 @@ class Plane:
     def take_certificate(self, pem: Pem) -> None:
         """Nothing to do: grpcio asks the certificate itself before each handshake."""
 
+    def tls_refusals(self) -> tuple[int, str]:
+        """None that are known of: grpcio does not tell."""
+        return 0, ""
+
     async def retire(self) -> None:
         """Tells who asks or watches that no service is served any more; calls still are."""
         await self._health.enter_graceful_shutdown()
