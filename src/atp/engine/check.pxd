@@ -43,10 +43,12 @@ cdef inline bint is_linked(Engine* engine, Line* line, Ref ref, int64_t expire_t
     cdef Sku* sku = sku_at(engine, line.sku)
     cdef int64_t* times
     if sku.heap_room == 0:
-        return sku.heap_count == 1 and sku.heap == ref and sku.first_expire == expire_time
+        return (sku.heap_count == 1 and sku.heap == ref and sku.first_expire == expire_time
+                and sku.last_expire >= expire_time)
     times = <int64_t*>at(engine, sku.heap)
     return (line.place < sku.heap_count and times[line.place] == expire_time
-            and (<Ref*>(times + sku.heap_room))[line.place] == ref and sku.first_expire == times[0])
+            and (<Ref*>(times + sku.heap_room))[line.place] == ref and sku.first_expire == times[0]
+            and sku.last_expire >= expire_time)
 
 
 cdef inline void recount_records(

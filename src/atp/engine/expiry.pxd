@@ -207,6 +207,7 @@ cdef inline void link_line(Engine* engine, Line* line, Ref ref, int64_t expire_t
         sku.heap = ref
         sku.heap_count = 1
         sku.first_expire = expire_time
+        sku.last_expire = expire_time
         line.place = 0
         heap = open_due(shard)
         shard.due_count += 1
@@ -216,6 +217,12 @@ cdef inline void link_line(Engine* engine, Line* line, Ref ref, int64_t expire_t
         return
     heap = open_heap(engine, sku.heap, sku.heap_count + 1, sku.heap_room)
     sku.heap_count += 1
+    if expire_time >= sku.last_expire:
+        # As most are: it stays where it is put, and no other needs to be looked at, which would
+        # have to be fetched from memory.
+        sku.last_expire = expire_time
+        put(engine, &heap, sku.heap_count - 1, expire_time, ref)
+        return
     sift_up(engine, &heap, sku.heap_count - 1, expire_time, ref)
     first_changed(engine, shard, sku, heap.times[0])
 
@@ -246,6 +253,7 @@ cdef inline void relink_line(
     # Moves a linked line to another time; needs no memory.
     cdef Sku* sku = sku_at(engine, line.sku)
     cdef Heap heap
+    sku.last_expire = max(sku.last_expire, expire_time)
     if sku.heap_room == 0:
         first_changed(engine, shard_of(engine, line.sku), sku, expire_time)
         return

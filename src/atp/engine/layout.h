@@ -33,13 +33,14 @@ struct Sku {
   std::int64_t adjusted;
   std::int64_t last_sequence;
   std::int64_t first_expire;  // of its live lines; meaningless when there is none
+  std::int64_t last_expire;   // none of its live lines ends later; meaningless without any
   Ref heap;                   // one live line: that line; more: the block of its expiry heap
   std::uint32_t heap_count;
   std::uint32_t heap_room;
   std::uint32_t place;  // in the shard's heap of SKUs, while it has live lines
   std::uint8_t name_size;
 };
-constexpr std::size_t kSkuNameAt = 73;
+constexpr std::size_t kSkuNameAt = 81;
 static_assert(offsetof(Sku, name_size) == kSkuNameAt - 1, "the name follows its size");
 
 // A reservation, or (line_count 0) the receipt of another command. Lines, address and customer

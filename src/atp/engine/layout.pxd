@@ -25,6 +25,7 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         int64_t adjusted
         int64_t last_sequence
         int64_t first_expire
+        int64_t last_expire
         Ref heap
         uint32_t heap_count
         uint32_t heap_room
