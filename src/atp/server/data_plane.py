@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from atp._front import Front, FrontOptions
 from atp.clock import Clock
@@ -22,6 +22,8 @@ from atp.settings import Settings
 
 POLL_SECONDS = 0.005
 """How often a drain looks whether calls are open."""
+FAREWELL_SECONDS = 2.0
+"""How long clients that have no call open are given to hear that they must go elsewhere."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -114,13 +116,20 @@ class DataPlane:
         if front is None:
             return 0
         front.drain()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while front.open_calls and not self._hurrying.is_set():
-                    await asyncio.sleep(POLL_SECONDS)
+        await self._until(lambda: not front.open_calls, seconds)
+        if not front.open_calls:
+            # What is on the wire is not open yet: connections end once their clients have heard.
+            await self._until(lambda: not front.statistics().connections, FAREWELL_SECONDS)
         cut_off = front.open_calls
         await self.close()
         return cut_off
+
+    async def _until(self, is_so: Callable[[], bool], seconds: float) -> None:
+        """Returns when it is so, when time is up, or when somebody hurries."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not (is_so() or self._hurrying.is_set()):
+                    await asyncio.sleep(POLL_SECONDS)
 
     async def close(self) -> None:
         """Ends at once, calls under way included. Harmless when it has ended or never opened."""
