@@ -9,7 +9,7 @@ ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
     $(foreach folder,$(NATIVE),src/atp/$(folder)/*.$(suffix))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick bench test-sanitize fuzz crash lint format proto build clean
+.PHONY: help demo test test-quick bench peers test-sanitize fuzz crash lint format proto build clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test-quick: build ## the tests without sanitizers and benchmarks
 
 bench: build ## the benchmarks, full size; writes bench/out
 	@$(BIN)/python -m pytest -q bench --full
+
+peers: build ## beside Redis, PostgreSQL, nghttpd: a quarter of an hour; writes docs/peers.svg
+	@$(BIN)/python -m pytest -q bench/test_peers.py --full --timeout=0
 
 test-sanitize: build ## the engine's tests under ThreadSanitizer, and AddressSanitizer with UBSan
 	@$(BIN)/python tools/sanitize.py

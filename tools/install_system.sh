@@ -12,6 +12,10 @@ need_program c++ g++
 need_program make make
 need_program setarch util-linux
 need_program redis-check-rdb redis-tools # a peer in the benchmarks, see bench/redis_shop.py
+# The peers of bench/test_peers.py; h2load is below.
+need_program redis-benchmark redis-tools
+need_program nghttpd nghttp2-server
+compgen -G "/usr/lib/postgresql/*/bin/pgbench" >/dev/null || missing+=(postgresql)
 # Who must be able to talk to a server, see tests/interop.
 for pair in node:nodejs npm:npm nginx:nginx-light haproxy:haproxy curl:curl h2load:nghttp2-client \
   protoc:protobuf-compiler grpc_cpp_plugin:protobuf-compiler-grpc pkg-config:pkg-config; do

@@ -46,19 +46,19 @@ class Connection final : public Wire {
     }
     traffic()->requests.add_commit(&message_, commits_.front());
     commits_.pop_front();
-    send_call(Kind::kCommit, now);
+    send_call(Kind::kCommit, now, now);
   }
 
-  // Begins the next call; its time counts from `due`.
-  void ask(std::int64_t due) {
+  // Begins the next call; its time counts from `due`, and what it waited is off its deadline.
+  void ask(std::int64_t due, std::int64_t now) {
     const Pattern& pattern = traffic()->pattern;
     const Requests& requests = traffic()->requests;
     if (pattern.is_availability) {
       requests.add_availability(&message_, traffic()->draw());
-      send_call(Kind::kAvailability, due);
+      send_call(Kind::kAvailability, due, now);
     } else if (pattern.batch == 0) {
       requests.add_reserve(&message_, traffic()->draw(), traffic()->number());
-      send_call(Kind::kReserve, due);
+      send_call(Kind::kReserve, due, now);
     } else {
       for (std::int64_t left = pattern.batch; left > 0; --left) {
         requests.add_reserve_to_batch(&message_, traffic()->draw(), traffic()->number());
@@ -134,7 +134,6 @@ class Connection final : public Wire {
   // The fields of a call's header block; from the second call on they are one byte each.
   std::string_view heads_of(std::size_t method, std::string_view path) {
     if (asked_before_[method]) return blocks_[method];
-    const std::int64_t deadline_ns = traffic()->pattern.deadline_ns;
     auto write = [&](std::string* block) {
       table_.begin(block);
       table_.append(block, ":method", "POST");
@@ -144,10 +143,6 @@ class Connection final : public Wire {
       table_.append(block, "content-type", "application/grpc");
       table_.append(block, "te", "trailers");
       table_.append(block, "user-agent", "atp-load-test");
-      if (deadline_ns > 0 && method != kExecute) {
-        const std::int64_t milliseconds = (deadline_ns + 999'999) / 1'000'000;
-        table_.append(block, "grpc-timeout", std::to_string(milliseconds) + "m");
-      }
     };
     first_block_.clear();
     write(&first_block_);
@@ -162,10 +157,16 @@ class Connection final : public Wire {
     return first_block_;
   }
 
-  void send_call(Kind kind, std::int64_t due) {
+  void send_call(Kind kind, std::int64_t due, std::int64_t now) {
     const std::size_t method = static_cast<std::size_t>(kind);
     const CallSlot* slot = slots_.take(kind, due);
-    append_frame(&out_, kHeaders, kEndHeaders, slot->stream, heads_of(method, kPaths[method]));
+    std::string_view heads = heads_of(method, kPaths[method]);
+    if (const std::int64_t deadline_ns = traffic()->pattern.deadline_ns) {
+      timed_block_.assign(heads);
+      append_timeout(&timed_block_, deadline_ns - (now - due));
+      heads = timed_block_;
+    }
+    append_frame(&out_, kHeaders, kEndHeaders, slot->stream, heads);
     char head[kHeadBytes + kPrefixBytes];
     write_head(head, kPrefixBytes + message_.size(), kData, kEndStream, slot->stream);
     head[kHeadBytes] = 0;
@@ -259,6 +260,7 @@ class Connection final : public Wire {
   std::array<bool, 4> asked_before_{};
   std::array<std::string, 4> blocks_;
   std::string first_block_;
+  std::string timed_block_;
 };
 
 }  // namespace atp::load

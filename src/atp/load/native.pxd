@@ -62,7 +62,7 @@ cdef extern from "atp/load/connection.h" namespace "atp::load" nogil:
         size_t open() noexcept
         cbool read() noexcept
         cbool flush() noexcept
-        void ask(int64_t due) noexcept
+        void ask(int64_t due, int64_t now) noexcept
         void ask_owed(int64_t now) noexcept
         void close_stream() noexcept
         cbool is_closed() noexcept

@@ -59,7 +59,7 @@ cdef inline void follow_up(Connection* connection, Schedule* schedule, int64_t n
         if connection.owes():
             connection.ask_owed(now)
         elif next_due(schedule, now) != NEVER_DUE:
-            connection.ask(now)
+            connection.ask(now, now)
             schedule.begun += 1
         else:
             return
@@ -89,7 +89,7 @@ cdef inline bint give_out(
             tried += 1
             if not connection.has_room():
                 continue
-            connection.ask(due)
+            connection.ask(due, now)
             schedule.begun += 1
             tried = 0
         due = next_due(schedule, now)
