@@ -94,7 +94,7 @@ def test_messages_that_are_on_their_way_are_bounded_together() -> None:
             + b"".join(frame(DATA, 0, n, long[:16_000]) for n in (1, 3, 5) for _ in range(3))
         )
         assert raw.read_until(HEADERS) is not None
-        assert served.front.statistics().refused["buffer_bytes_max"] == 1
+        assert served.front.statistics().refused["buffer_bytes_max"] >= 1
         assert served.front.statistics().held_bytes < 100_000 + 16_384
 
 

@@ -310,3 +310,29 @@ def test_a_ping_is_answered(front: Running) -> None:
         found = raw.read_until(PING)
         assert found is not None
         assert (found.flags, found.body) == (ACK, b"12345678")
+
+
+def test_calls_that_come_at_once_are_judged_each_by_itself(front: Running) -> None:
+    good = [
+        pb.ReserveRequest(
+            request_id=f"r{n}", lines=[pb.Line(sku="A", quantity=1)] * (n % 5 + 1)
+        ).SerializeToString()
+        for n in range(40)
+    ]
+    sent = b""
+    for index, message in enumerate(good):
+        bad = {3: b"\xff\xff", 4: b"", 5: b"\x0a\x01r"}.get(index % 8, message)
+        kind = "GetAvailability" if index % 8 == 6 else "Reserve"
+        sent += head(2 * index + 1, kind) + frame(DATA, END_STREAM, 2 * index + 1, framed(bad))
+    with Raw(front.address) as raw:
+        raw.send(sent)
+        ended = 0
+        while ended < len(good):
+            found = raw.read_until(HEADERS)
+            assert found is not None
+            ended += found.flags & END_STREAM
+    assert codes(front) == {OK: 25, 3: 15}
+    assert holds(front) == 20
+    assert front.engine.get_availability(["A"], now_ns=0)[0].held == sum(
+        n % 5 + 1 for n in range(40) if n % 8 in (0, 1, 2, 7)
+    )

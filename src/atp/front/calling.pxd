@@ -8,6 +8,7 @@ from atp.front.answer cimport Answer
 from atp.front.answering cimport (
     answer_call, close_answer, cut_short, hold, let_go, mark_dirty, queue_call, send_flow,
 )
+from atp.front.group cimport GROUP_MOST, Waiting, can_wait, judge_group
 from atp.front.judging cimport judge_call
 from atp.front.nghttp2 cimport nghttp2_session_consume_stream
 from atp.front.state cimport (
@@ -126,28 +127,59 @@ cdef inline void start_watch(
     send_flow(loop, call)
 
 
-cdef inline void judge_unary(Loop* loop, Call* call, int64_t now, int64_t durable) noexcept nogil:
-    # Also Watch, whose client sends one message too.
-    cdef const char* message = NULL
-    cdef size_t size = 0
+cdef inline bint is_judged(
+    Loop* loop, Call* call, const char** message, size_t* size
+) noexcept nogil:
+    # Whether a unary call, or a Watch, is one for the judge; if not, it is answered here.
     call.whole_by = NEVER
     if call.deadline <= loop.now:
         refuse(&call.answer, DEADLINE_EXCEEDED, b"Deadline Exceeded")
-    elif not unary_message(loop, call, &message, &size):
+    elif not unary_message(loop, call, message, size):
         pass
     elif call.method == HEALTH_WATCH:
-        start_watch(loop, call, message, size)
-        return
+        start_watch(loop, call, message[0], size[0])
+        return False
     elif call.method == HEALTH_CHECK:
-        check_health(message, size, loop.is_retired, False, &call.answer)
+        check_health(message[0], size[0], loop.is_retired, False, &call.answer)
     else:
-        judge_call(&loop.judge, call.method, message, size, now, &call.answer)
+        return True
+    answer_call(loop, call)
+    return False
+
+
+cdef inline void end_unary(Loop* loop, Call* call, int64_t durable) noexcept nogil:
+    # It has been judged.
     call.has_message = False
     call.view = NULL
     if must_wait(loop, &call.answer, durable):
         park(loop, call, call.answer.reveals)
     else:
         answer_call(loop, call)
+
+
+cdef inline void end_group(Loop* loop, int64_t now, int64_t durable) noexcept nogil:
+    cdef size_t i
+    judge_group(&loop.judge, loop.group, loop.grouped, now)
+    for i in range(loop.grouped):
+        end_unary(loop, loop.group_calls[i], durable)
+    loop.grouped = 0
+
+
+cdef inline void judge_unary(Loop* loop, Call* call, int64_t now, int64_t durable) noexcept nogil:
+    # By itself, or, a change, in the next group.
+    cdef Waiting* waiting = &loop.group[loop.grouped]
+    if not is_judged(loop, call, &waiting.message, &waiting.size):
+        return
+    if not can_wait(call.method):
+        judge_call(&loop.judge, call.method, waiting.message, waiting.size, now, &call.answer)
+        end_unary(loop, call, durable)
+        return
+    waiting.method = call.method
+    waiting.answer = &call.answer
+    loop.group_calls[loop.grouped] = call
+    loop.grouped += 1
+    if loop.grouped == <size_t>GROUP_MOST:
+        end_group(loop, now, durable)
 
 
 cdef inline void end_flow(Call* call) noexcept nogil:
@@ -235,6 +267,8 @@ cdef inline void judge_ready(Loop* loop) noexcept nogil:
             judge_batches(loop, call, now, durable)
         elif call.flow.get() == NULL or not call.flow.get().opened:
             judge_unary(loop, call, now, durable)
+    if loop.grouped:
+        end_group(loop, now, durable)
     loop.ready.clear()
 
 

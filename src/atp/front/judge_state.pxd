@@ -45,6 +45,7 @@ cdef extern from "atp/front/asked.h" namespace "atp" nogil:
 
     cppclass LineRoom:
         LineAsk* data() noexcept
+        void clear() noexcept
         size_t size() noexcept
 
     cppclass AskedBatch:

@@ -28,9 +28,10 @@ from atp.front.receiving cimport (
 from atp.front.sending cimport close_connection, flush
 from atp.front.state cimport Connection, Loop, NEVER
 from atp.front.uv cimport (
-    UV_READABLE, UV_RUN_ONCE, uv_async_init, uv_async_send, uv_async_t, uv_close, uv_handle_t, uv_hrtime, uv_is_closing, uv_listen,
-    uv_loop_close, uv_loop_init, uv_loop_t, uv_poll_init, uv_poll_start, uv_poll_t, uv_run,
-    uv_stream_t, uv_tcp_init, uv_tcp_open, uv_timer_init, uv_timer_start, uv_timer_t, uv_walk,
+    UV_READABLE, UV_RUN_ONCE, uv_async_init, uv_async_send, uv_async_t, uv_close, uv_handle_t,
+    uv_hrtime, uv_is_closing, uv_listen, uv_loop_close, uv_loop_init, uv_loop_t, uv_poll_init,
+    uv_poll_start, uv_poll_t, uv_run, uv_stream_t, uv_tcp_init, uv_tcp_open, uv_timer_init,
+    uv_timer_start, uv_timer_t, uv_walk,
 )
 
 cdef enum:

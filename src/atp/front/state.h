@@ -15,6 +15,7 @@
 #include "../journal/writer.h"
 #include "call.h"
 #include "clock.h"
+#include "group.h"
 #include "guards.h"
 #include "judge_state.h"
 #include "parked.h"
@@ -153,6 +154,9 @@ struct Loop {
   Calls calls;
   Parked parked;
   std::vector<Call*> ready;  // in line to be judged
+  std::size_t grouped = 0;   // of them, those that are judged together next
+  Waiting group[kGroupMost]{};
+  Call* group_calls[kGroupMost]{};
   std::vector<Connection*> dirty;
   Connection* connections = nullptr;
   std::int64_t now = 0;  // ns of a steady clock, as it was when the round began

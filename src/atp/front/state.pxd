@@ -8,6 +8,7 @@ from libcpp.vector cimport vector
 from atp.engine.layout cimport Engine
 from atp.front.answer cimport Answer
 from atp.front.clock cimport FrontClock
+from atp.front.group cimport Waiting
 from atp.front.guards cimport Guard, Guards
 from atp.front.judge_state cimport Judge
 from atp.front.nghttp2 cimport nghttp2_option, nghttp2_session, nghttp2_session_callbacks
@@ -221,6 +222,9 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         Calls calls
         Parked parked
         vector[Call*] ready
+        size_t grouped
+        Waiting* group
+        Call** group_calls
         vector[Connection*] dirty
         Connection* connections
         int64_t now

@@ -1,6 +1,6 @@
-// Whose turn it is to run a loop: its own thread's, but for as long as that one is at the disk; then
-// a stand-in's, so that a disk that stands still holds up nobody who doesn't wait for it. Owns the
-// lock that goes from one to the other; runs nothing itself.
+// Whose turn it is to run a loop: its own thread's, but for as long as that one is at the disk;
+// then a stand-in's, so that a disk that stands still holds up nobody who doesn't wait for it. Owns
+// the lock that goes from one to the other; runs nothing itself.
 #pragma once
 #include <uv.h>
 
