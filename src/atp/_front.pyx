@@ -16,6 +16,7 @@
 #   looping     one thread's rounds
 # `Front` is its face in Python: it opens ports, starts and stops, and reads counts.
 from libc.stdint cimport int64_t
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from atp._core cimport Engine
 from atp.engine.native cimport store
