@@ -66,22 +66,41 @@ inline bool is_text(const char* text, std::size_t size) {
   return (seen & 0x8080808080808080ull) == 0 || detail::is_utf8(text, size);
 }
 
+namespace detail {
+
+// What each letter is as a hexadecimal digit in lower case; 16 and more: none.
+struct Digits {
+  std::uint8_t value[256];
+  constexpr Digits() : value() {
+    for (unsigned letter = 0; letter < 256; ++letter) {
+      const bool is_late = letter >= 'a' && letter <= 'f';
+      const bool is_figure = letter >= '0' && letter <= '9';
+      value[letter] = static_cast<std::uint8_t>(
+          is_figure ? letter - '0' : is_late ? letter - 'a' + 10 : 16);
+    }
+  }
+};
+inline constexpr Digits kDigits;
+
+}  // namespace detail
+
 // A reservation id: 32 hexadecimal digits in lower case. False, and the key undefined, for anything
 // else.
 inline bool read_key(const char* text, std::size_t size, Key* key) {
   if (size != kKeyText) return false;
-  std::uint64_t halves[2] = {0, 0};
   unsigned bad = 0;
-  for (unsigned i = 0; i < kKeyText; ++i) {
-    const unsigned letter = static_cast<unsigned char>(text[i]);
-    const unsigned figure = letter - '0';
-    const unsigned late = letter - 'a';
-    bad |= static_cast<unsigned>(figure > 9) & static_cast<unsigned>(late > 5);
-    halves[i / 16] = halves[i / 16] << 4 | (figure <= 9 ? figure : late + 10);
-  }
-  key->high = halves[0];
-  key->low = halves[1];
-  return bad == 0;
+  const auto read_half = [&bad](const char* at) {
+    std::uint64_t half = 0;
+    for (unsigned i = 0; i < kKeyText / 2; ++i) {
+      const unsigned digit = detail::kDigits.value[static_cast<unsigned char>(at[i])];
+      bad |= digit;
+      half = half << 4 | (digit & 15);
+    }
+    return half;
+  };
+  key->high = read_half(text);
+  key->low = read_half(text + kKeyText / 2);
+  return bad < 16;
 }
 
 // Eight hexadecimal digits of four bytes at a time, each digit in a byte of its own.
@@ -111,19 +130,65 @@ inline std::uint32_t plain_address(std::uint8_t* address, std::uint32_t size) {
   return 4;
 }
 
+namespace detail {
+
+// Most addresses: four numbers up to 255 without leading zeros. False for anything else.
+inline bool read_ipv4(const char* text, std::size_t size, std::uint8_t* into) {
+  const char* const end = text + size;
+  for (int part = 0; part < 4; ++part) {
+    if (part && (text == end || *text++ != '.')) return false;
+    if (text == end) return false;
+    unsigned number = static_cast<unsigned char>(*text++) - unsigned{'0'};
+    if (number > 9) return false;
+    if (number) {
+      for (int more = 0; more < 2 && text != end; ++more) {
+        const unsigned figure = static_cast<unsigned char>(*text) - unsigned{'0'};
+        if (figure > 9) break;
+        number = number * 10 + figure;
+        ++text;
+      }
+    }
+    if (number > 255) return false;
+    into[part] = static_cast<std::uint8_t>(number);
+  }
+  return text == end;
+}
+
+}  // namespace detail
+
 // An address in text, of at most 16 bytes: its size, 0 for no text, kNoAddress for no address. An
 // IPv4-mapped IPv6 address is an IPv4 address.
 inline std::uint32_t read_address(const char* text, std::size_t size, std::uint8_t* into) {
   if (size == 0) return 0;
+  if (detail::read_ipv4(text, size, into)) return 4;
   char ended[kAddressText + 1];
   if (size > kAddressText || std::memchr(text, 0, size) != nullptr) return kNoAddress;
   std::memcpy(ended, text, size);
   ended[size] = 0;
-  if (inet_pton(AF_INET, ended, into) == 1) return 4;
   return inet_pton(AF_INET6, ended, into) == 1 ? plain_address(into, 16) : kNoAddress;
 }
 
-// Writes an address of 0, 4 or 16 bytes; returns how long its text is, at most kAddressText.
+namespace detail {
+
+// Each number up to 255 as text, and how long that is.
+struct ByteTexts {
+  char text[256][4];
+  constexpr ByteTexts() : text() {
+    for (unsigned number = 0; number < 256; ++number) {
+      char* at = text[number];
+      if (number >= 100) *at++ = static_cast<char>('0' + number / 100);
+      if (number >= 10) *at++ = static_cast<char>('0' + number / 10 % 10);
+      *at++ = static_cast<char>('0' + number % 10);
+      text[number][3] = static_cast<char>(at - text[number]);
+    }
+  }
+};
+inline constexpr ByteTexts kByteTexts;
+
+}  // namespace detail
+
+// Writes an address of 0, 4 or 16 bytes, where there is room for kAddressText; returns how long its
+// text is.
 inline std::size_t write_address(const std::uint8_t* address, unsigned size, char* into) {
   if (size == 16) {
     char text[INET6_ADDRSTRLEN];
@@ -134,13 +199,12 @@ inline std::size_t write_address(const std::uint8_t* address, unsigned size, cha
   }
   char* at = into;
   for (unsigned i = 0; i < size; ++i) {
-    if (i) *at++ = '.';
-    const unsigned number = address[i];
-    if (number >= 100) *at++ = static_cast<char>('0' + number / 100);
-    if (number >= 10) *at++ = static_cast<char>('0' + number / 10 % 10);
-    *at++ = static_cast<char>('0' + number % 10);
+    const char* const text = detail::kByteTexts.text[address[i]];
+    std::memcpy(at, text, 4);
+    at += text[3];
+    *at++ = '.';
   }
-  return static_cast<std::size_t>(at - into);
+  return static_cast<std::size_t>(at - into) - (size != 0);
 }
 
 // Writes whom a cap counts, at most kSubjectText bytes: text as it is, or an address, with the

@@ -50,11 +50,11 @@ inline void open_asked(Asked* asked, AskedKind kind, const LineRoom& room) {
 
 namespace detail {
 
-inline void keep_line(const LineAsk& line, Asked& into, LineRoom& room) {
+ATP_INLINE void keep_line(const LineAsk& line, Asked& into, LineRoom& room) {
   if (into.line_count++ < kLinesMost) room.push_back(line);
 }
 
-inline void read_line(Fields fields, Asked& into, LineRoom& room) {
+ATP_INLINE void read_line(Fields fields, Asked& into, LineRoom& room) {
   LineAsk line{"", 0, 0, 0};
   while (fields.next()) {
     switch (fields.found()) {
@@ -75,7 +75,7 @@ inline void read_line(Fields fields, Asked& into, LineRoom& room) {
 }
 
 // A timestamp or a duration: merged with what was given of the same kind, in place of the other.
-inline void read_expiration(Fields fields, Expiration kind, Asked& into) {
+ATP_INLINE void read_expiration(Fields fields, Expiration kind, Asked& into) {
   if (into.expiration != kind) {
     into.expiration = kind;
     into.seconds = 0;

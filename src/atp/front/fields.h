@@ -25,56 +25,66 @@ enum WireType : std::uint32_t {
 
 constexpr std::uint32_t field(std::uint32_t number, WireType type) { return number << 3 | type; }
 
+#define ATP_INLINE [[gnu::always_inline]] inline
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_message() { throw Malformed{}; }
+
+// Its common ways are inlined into whoever reads a message; what is rare is not.
 class Fields {
  public:
-  Fields(const char* data, std::size_t size, int depth = kDepthMost)
+  ATP_INLINE Fields(const char* data, std::size_t size, int depth = kDepthMost)
       : at_(data), end_(data + size), depth_(depth) {}
 
   // Goes to the next field; false at the end of the message.
-  bool next() {
+  ATP_INLINE bool next() {
     if (at_ == end_) return false;
     found_ = read_tag();
     return true;
   }
   // The present field's number and wire type, as field() says them. Whoever knows both takes its
   // value, once; everybody else skips it.
-  std::uint32_t found() const { return found_; }
+  ATP_INLINE std::uint32_t found() const { return found_; }
 
-  std::uint64_t varint() { return protozero::decode_varint(&at_, end_); }
-  std::string_view bytes() {
-    if (at_ == end_) throw Malformed{};
+  ATP_INLINE std::uint64_t varint() {
+    if (at_ != end_ && static_cast<signed char>(*at_) >= 0) {
+      return static_cast<unsigned char>(*at_++);
+    }
+    return read_varint();
+  }
+  ATP_INLINE std::string_view bytes() {
+    if (at_ == end_) refuse_message();
     const std::size_t size = read_small(INT32_MAX);
-    if (size > static_cast<std::size_t>(end_ - at_)) throw Malformed{};
+    if (size > static_cast<std::size_t>(end_ - at_)) refuse_message();
     const std::string_view view(at_, size);
     at_ += size;
     return view;
   }
-  std::string_view text() {
+  ATP_INLINE std::string_view text() {
     const std::string_view view = bytes();
-    if (!is_text(view.data(), view.size())) throw Malformed{};
+    if (!is_text(view.data(), view.size())) refuse_message();
     return view;
   }
-  Fields message() {
-    if (depth_ == 0) throw Malformed{};
+  ATP_INLINE Fields message() {
+    if (depth_ == 0) refuse_message();
     const std::string_view view = bytes();
     return Fields(view.data(), view.size(), depth_ - 1);
   }
-  void skip() { skip_value(found_, depth_); }
+  [[gnu::noinline]] void skip() { skip_value(found_, depth_); }
 
  private:
-  std::uint32_t read_tag() {
+  ATP_INLINE std::uint32_t read_tag() {
     const std::uint32_t tag = read_small(UINT32_MAX);
-    if (tag < 8) throw Malformed{};  // there is no field 0
+    if (tag < 8) refuse_message();  // there is no field 0
     return tag;
   }
   // A head or a length: of five bytes at most, whatever its value. There is a byte.
-  std::uint32_t read_small(std::uint32_t most) {
+  ATP_INLINE std::uint32_t read_small(std::uint32_t most) {
     const auto first = static_cast<unsigned char>(*at_);
     if (first >= 0x80) return read_long(most);
     ++at_;
     return first;
   }
-  std::uint32_t read_long(std::uint32_t most) {
+  [[gnu::noinline]] std::uint32_t read_long(std::uint32_t most) {
     std::uint64_t number = 0;
     for (unsigned shift = 0; shift < 35 && at_ != end_; shift += 7) {
       const std::uint64_t byte = static_cast<unsigned char>(*at_++);
@@ -83,10 +93,11 @@ class Fields {
       if (number > most) break;
       return static_cast<std::uint32_t>(number);
     }
-    throw Malformed{};
+    refuse_message();
   }
+  [[gnu::noinline]] std::uint64_t read_varint() { return protozero::decode_varint(&at_, end_); }
   void skip_bytes(std::size_t size) {
-    if (size > static_cast<std::size_t>(end_ - at_)) throw Malformed{};
+    if (size > static_cast<std::size_t>(end_ - at_)) refuse_message();
     at_ += size;
   }
   void skip_value(std::uint32_t tag, int depth) {
@@ -104,12 +115,12 @@ class Fields {
       case kFixed32:
         return skip_bytes(4);
       default:
-        throw Malformed{};
+        refuse_message();
     }
   }
   // Up to the end of the same number; at most kDepthMost within each other.
   void skip_group(std::uint32_t tag, int depth) {
-    if (depth == 0) throw Malformed{};
+    if (depth == 0) refuse_message();
     while (at_ != end_) {
       const std::uint32_t inner = read_tag();
       if ((inner & 7) == kGroupEnd) {
@@ -118,7 +129,7 @@ class Fields {
       }
       skip_value(inner, depth - 1);
     }
-    throw Malformed{};
+    refuse_message();
   }
 
   const char* at_;

@@ -13,6 +13,25 @@ namespace atp {
 
 constexpr std::size_t kRoomKept = std::size_t{1} << 20;  // bytes of each room that stay with it
 
+namespace detail {
+
+// Copies text that is short: names have at most 64 bytes.
+inline void copy_short(char* into, const char* from, std::size_t size) {
+  if (size >= 16) {
+    // The last sixteen may overlap those before.
+    for (std::size_t i = 0; i + 16 < size; i += 16) std::memcpy(into + i, from + i, 16);
+    std::memcpy(into + size - 16, from + size - 16, 16);
+  } else if (size >= 8) {
+    const auto last = word_at<std::uint64_t>(from + size - 8);
+    std::memcpy(into, from, 8);
+    std::memcpy(into + size - 8, &last, 8);
+  } else {
+    for (std::size_t i = 0; i < size; ++i) into[i] = from[i];
+  }
+}
+
+}  // namespace detail
+
 class Out {
  public:
   Out() = default;
@@ -49,7 +68,7 @@ class Out {
   void text(unsigned number, const char* text, std::size_t size) {
     if (size == 0) return;
     at_ -= size;
-    std::memcpy(at_, text, size);
+    detail::copy_short(at_, text, size);
     put_varint(size);
     put_head(number, 2);
   }
