@@ -12,6 +12,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -132,6 +133,17 @@ def test_older_versions_are_refused(plain_tls: ServerProcess, keys: Keys) -> Non
             plain_tls.data_plane, keys, version, "-alpn", "h2", "-cipher", "ALL:@SECLEVEL=0"
         )
         assert "alert protocol version" in told
+
+
+def test_the_machine_may_want_a_newer_version(keys: Keys, tmp_path: Path) -> None:
+    wanted = tmp_path / "openssl.cnf"
+    sections = ("openssl_conf = all", "[all]", "ssl_conf = ssl", "[ssl]", "system_default = every")
+    wanted.write_text("\n".join((*sections, "[every]", "MinProtocol = TLSv1.3", "")))
+    with serving(*tls_options(keys), environment={"OPENSSL_CONF": str(wanted)}) as process:
+        assert "alert protocol version" in s_client(
+            process.data_plane, keys, "-tls1_2", "-alpn", "h2"
+        )
+        assert "ALPN protocol: h2" in s_client(process.data_plane, keys, "-tls1_3", "-alpn", "h2")
 
 
 def test_a_client_that_renegotiates_is_cut_off(plain_tls: ServerProcess, keys: Keys) -> None:

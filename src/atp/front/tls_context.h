@@ -182,7 +182,10 @@ class TlsContext {
 
   void offer(bool asks_clients) {
     SSL_CTX* native = native_.get();
-    SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
+    // The machine's configuration may want more.
+    if (SSL_CTX_get_min_proto_version(native) < TLS1_2_VERSION) {
+      SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
+    }
     SSL_CTX_set_max_proto_version(native, TLS1_3_VERSION);
     SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
