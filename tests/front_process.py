@@ -29,6 +29,7 @@ OPTIONS = FrontOptions(
     idle_ns=600 * SECOND,
     request_ns=10 * SECOND,
     keepalive_ns=60 * SECOND,
+    wait_ns=SECOND,
     default_ttl_ns=600 * SECOND,
     durable=False,
 )

@@ -24,6 +24,8 @@ class FrontOptions(NamedTuple):
     """A call's header block and message must have come by then."""
     keepalive_ns: int
     """A connection that is silent for so long is asked whether it is there, and has 20 s for it."""
+    wait_ns: int
+    """A call that would wait for longer, or past its own deadline, is UNAVAILABLE at once."""
     default_ttl_ns: int
     durable: bool
     """Answers wait until what they tell of is durable."""

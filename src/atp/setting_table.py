@@ -73,6 +73,15 @@ _FRONT = (
         HOUR,
     ),
     Setting(
+        "data_plane.wait_max",
+        "duration",
+        SECOND,
+        "A call that would be answered later than this, or later than its own deadline, because too"
+        " much is asked at once, is refused as OVERLOADED without being judged.",
+        SECOND // 1000,
+        HOUR,
+    ),
+    Setting(
         "data_plane.keepalive",
         "duration",
         60 * SECOND,

@@ -10,7 +10,7 @@ from atp.front.nghttp2 cimport (
     nghttp2_session, nghttp2_session_resume_data, nghttp2_submit_rst_stream,
 )
 from atp.front.state cimport (
-    BATCHES_MOST, CODES, Call, Connection, Flow, Loop, unlink_call,
+    BATCHES_MOST, CODES, Call, Connection, Flow, Loop, Refusal, unlink_call,
 )
 
 
@@ -20,6 +20,8 @@ cdef extern from "atp/front/headers.h" namespace "atp" nogil:
     int submit_ok(nghttp2_session* session, int32_t stream) noexcept
     int submit_error(
         nghttp2_session* session, int32_t stream, const Answer& answer, bint alone) noexcept
+    int submit_refusal(
+        nghttp2_session* session, int32_t stream, const Refusal& refusal) noexcept
     int submit_http_error(nghttp2_session* session, int32_t stream, int status) noexcept
 
 
@@ -127,8 +129,12 @@ cdef inline void answer_call(Loop* loop, Call* call) noexcept nogil:
     cdef nghttp2_data_provider provider
     cdef Connection* connection = call.connection
     cdef int problem
+    if call.refusal != NULL:
+        call.answer.code = call.refusal.number
     close_answer(loop, call, call.answer.code)
-    if call.answer.code == 0:
+    if call.refusal != NULL:
+        problem = submit_refusal(connection.session, call.stream, call.refusal[0])
+    elif call.answer.code == 0:
         provider.source.ptr = call
         provider.read_callback = read_answer
         connection.unsent += call.unsent()

@@ -10,6 +10,7 @@
 #include "../engine/state.h"
 #include "answer.h"
 #include "framing.h"
+#include "headers.h"
 
 namespace atp {
 
@@ -50,6 +51,7 @@ struct Call {
   bool is_grpc = false;        // by its content type
   bool is_timeout_bad = false;
   bool is_head_too_large = false;
+  const Refusal* refusal = nullptr;  // what it is answered with, if that was written before
   std::uint16_t http_error = 0;  // no gRPC call: its client is told so when it has sent its last
   bool has_head = false;       // the whole header block has come
   bool has_all = false;        // the client has sent its last
@@ -75,6 +77,7 @@ struct Call {
     is_post = is_grpc = is_timeout_bad = is_head_too_large = has_head = has_all = false;
     has_message = is_queued = is_open = is_answered = false;
     parked = 0;
+    refusal = nullptr;
     http_error = 0;
     deadline = whole_by = kNever;
     view = nullptr;

@@ -38,6 +38,7 @@ cdef extern from "atp/front/refusing.h" namespace "atp" nogil:
 
     void refuse(Answer* answer, int code, const char* text) noexcept
     void refuse_size(Answer* answer, size_t size, int64_t most) noexcept
+    void refuse_late(Answer* answer, int64_t wait) noexcept
     void refuse_over(Answer* answer, const char* name, int64_t most, const char* what) noexcept
     void refuse_draining(Answer* answer) noexcept
 

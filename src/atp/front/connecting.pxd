@@ -122,6 +122,8 @@ cdef inline void on_bytes(
         close_connection(connection)
         return
     loop.now = <int64_t>uv_hrtime()
+    loop.delay.end_wait(loop.now)
+    connection.heard_before = connection.heard
     connection.heard = loop.now
     connection.is_pinged = False
     loop.counts.received_bytes.add(size)

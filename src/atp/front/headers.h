@@ -64,6 +64,29 @@ inline int submit_ok(nghttp2_session* session, std::int32_t stream) {
   return nghttp2_submit_trailer(session, stream, trailers, std::size(trailers));
 }
 
+// An error that many calls are answered with: its text is encoded once, and never copied.
+struct Refusal {
+  std::string code;
+  std::string text;
+  std::string details;
+  int number = 0;
+
+  void take(const Answer& answer) {
+    number = answer.code;
+    code = std::to_string(answer.code);
+    text = percent_encoded(answer.text);
+    details = base64(answer.details);
+  }
+};
+
+inline int submit_refusal(nghttp2_session* session, std::int32_t stream, const Refusal& refusal) {
+  const nghttp2_nv fields[] = {
+      lasting(":status", "200"), lasting("content-type", "application/grpc"),
+      lasting("grpc-status", refusal.code), lasting("grpc-message", refusal.text),
+      lasting("grpc-status-details-bin", refusal.details)};
+  return nghttp2_submit_response(session, stream, fields, std::size(fields), nullptr);
+}
+
 // The status of an error: alone, or as trailers after what has been sent already.
 inline int submit_error(nghttp2_session* session, std::int32_t stream, const Answer& answer,
                         bool alone) {

@@ -3,8 +3,9 @@
 from libc.stdint cimport int64_t, uint64_t
 from posix.unistd cimport read
 
+from atp.front.answer cimport Answer
 from atp.front.answering cimport mark_dirty
-from atp.front.calling cimport commit_parked, judge_ready, wake
+from atp.front.calling cimport commit_parked, judge_ready, refuse_late, refuse_over, wake
 from atp.front.connecting cimport (
     end_executes, expire_calls, leave, on_arrival, resume_reading, tell_watchers, tend,
 )
@@ -173,10 +174,19 @@ cdef inline bint make_callbacks(Loop* loop) noexcept nogil:
     return True
 
 
+cdef inline void prepare_refusals(Loop* loop) noexcept nogil:
+    cdef Answer answer
+    refuse_over(&answer, b"server.calls_max", loop.shared.options.calls_max, b"calls are open")
+    loop.too_many.take(answer)
+    refuse_late(&answer, loop.shared.options.wait)
+    loop.too_late.take(answer)
+
+
 cdef inline int open_loop(Loop* loop, int listener) noexcept nogil:
     # Takes the listening socket over; an error of libuv's is below 0. To be followed by run_loop(),
     # whatever it returns.
     cdef int problem = uv_loop_init(&loop.uv)
+    prepare_refusals(loop)
     loop.next_due = loop.timer_due = NEVER
     loop.listener.data = loop.told.data = loop
     loop.tick.data = loop.due.data = loop.rung.data = loop
@@ -204,8 +214,10 @@ cdef inline int open_loop(Loop* loop, int listener) noexcept nogil:
 
 cdef inline bint go_round(Loop* loop) noexcept nogil:
     # Waits for events and takes all that there are; False: there will be none.
+    loop.delay.begin_wait(<int64_t>uv_hrtime())
     cdef bint goes_on = uv_run(&loop.uv, UV_RUN_ONCE) != 0
     end_round(loop)
+    loop.delay.end_round(<int64_t>uv_hrtime())
     return goes_on
 
 

@@ -25,7 +25,7 @@ from atp.front.nghttp2 cimport (
 )
 from atp.front.state cimport (
     Call, Connection, EXECUTE, Flow, HEALTH_CHECK, HEALTH_WATCH, Loop, NEVER, NO_METHOD,
-    TOO_MANY_BYTES, TOO_MANY_CALLS, held_bytes, link_call, open_calls,
+    TOO_LATE, TOO_MANY_BYTES, TOO_MANY_CALLS, held_bytes, link_call, open_calls,
 )
 
 cdef enum:
@@ -120,8 +120,14 @@ cdef inline bint is_refused(Loop* loop, Call* call) noexcept nogil:
         return False
     elif open_calls(loop.shared[0]) >= loop.shared.options.calls_max:
         loop.counts.refused[TOO_MANY_CALLS].add(1)
-        refuse_over(&call.answer, b"server.calls_max", loop.shared.options.calls_max,
-                    b"calls are open")
+        call.refusal = &loop.too_many
+    elif call.method != EXECUTE and loop.delay.is_late(
+        call.connection.heard_before, loop.now, call.deadline - loop.now,
+        loop.shared.options.wait,
+    ):
+        # Better told now than judged for nobody.
+        loop.counts.refused[TOO_LATE].add(1)
+        call.refusal = &loop.too_late
     else:
         return is_over_bytes(loop, call)
     return True

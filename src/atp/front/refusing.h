@@ -42,6 +42,18 @@ inline void refuse_over(Answer* answer, const char* name, std::int64_t most, con
   tell_refused(answer, refused);
 }
 
+// A call that would be answered too late: for its own deadline, or after `wait` ns.
+inline void refuse_late(Answer* answer, std::int64_t wait) {
+  Refused refused;
+  detail::set_refused(&refused, kCodeUnavailable, "OVERLOADED", 200);
+  refused.text = "too much is asked at once: the answer would come too late";
+  refused.name = "limit_name";
+  refused.value = "data_plane.wait_max";
+  refused.second_name = "limit_value";
+  refused.second_value = std::to_string(wait / 1'000'000) + " ms";
+  tell_refused(answer, refused);
+}
+
 inline void refuse_draining(Answer* answer) {
   Refused refused;
   detail::set_refused(&refused, kCodeUnavailable, "DRAINING", 200);

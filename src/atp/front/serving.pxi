@@ -4,7 +4,7 @@
 FrontOptions = namedtuple(
     "FrontOptions",
     "calls_max connections_max streams_max message_bytes_max metadata_bytes_max buffer_bytes_max"
-    " idle_ns request_ns keepalive_ns default_ttl_ns durable")
+    " idle_ns request_ns keepalive_ns wait_ns default_ttl_ns durable")
 
 FrontStatistics = namedtuple(
     "FrontStatistics",
@@ -14,7 +14,7 @@ FrontStatistics = namedtuple(
 _CALL_METHODS = (
     "Reserve", "Commit", "Release", "Extend", "GetReservation", "GetAvailability", "Execute",
     "grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch", "unknown")
-_REFUSED = ("connections_max", "calls_max", "buffer_bytes_max")
+_REFUSED = ("connections_max", "calls_max", "buffer_bytes_max", "wait_max")
 
 
 cdef object _listeners(str host, int port, int count):
@@ -88,6 +88,7 @@ cdef class Front:
         shared.options.idle = options.idle_ns
         shared.options.request = options.request_ns
         shared.options.keepalive = options.keepalive_ns
+        shared.options.wait = options.wait_ns
         shared.options.default_ttl = options.default_ttl_ns
         shared.options.waits = options.durable
 

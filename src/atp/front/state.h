@@ -15,8 +15,10 @@
 #include "../journal/writer.h"
 #include "call.h"
 #include "clock.h"
+#include "delay.h"
 #include "group.h"
 #include "guards.h"
+#include "headers.h"
 #include "judge_state.h"
 #include "parked.h"
 #include "turn.h"
@@ -35,6 +37,7 @@ struct FrontOptions {
   std::int64_t idle;              // ns, as all
   std::int64_t request;
   std::int64_t keepalive;
+  std::int64_t wait;
   std::int64_t default_ttl;
   bool waits;  // answers wait until what they tell of is durable
 };
@@ -54,6 +57,7 @@ enum TurnedAway : int {
   kTooManyConnections,
   kTooManyCalls,
   kTooManyBytes,
+  kTooLate,
   kRefusedReasons,
 };
 
@@ -102,6 +106,7 @@ struct Connection {
   std::string wire;         // of TLS, to be sent
   std::string pending;      // output that the socket has not taken
   std::int64_t heard;       // when the last bytes came
+  std::int64_t heard_before = 0;  // and those before
   std::int64_t idle_since;  // since when it has had no call
   std::int64_t moved = 0;   // bytes of output since the guards were told
   std::int64_t held = 0;    // bytes that its calls hold of what is bounded for all
@@ -149,6 +154,9 @@ struct Loop {
   uv_poll_t rung{};
   Bell bell{-1};
   Turn turn;
+  Delay delay;
+  Refusal too_many;  // calls
+  Refusal too_late;
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* option = nullptr;
   Calls calls;

@@ -13,6 +13,7 @@ from atp.front.guards cimport Guard, Guards
 from atp.front.judge_state cimport Judge
 from atp.front.nghttp2 cimport nghttp2_option, nghttp2_session, nghttp2_session_callbacks
 from atp.front.tls cimport TlsRefusals, TlsSession, TlsSlot
+from atp.front.delay cimport Delay
 from atp.front.turn cimport Turn
 from atp.front.uv cimport (
     uv_async_t, uv_check_t, uv_loop_t, uv_poll_t, uv_tcp_t, uv_timer_cb, uv_timer_t, uv_write_t,
@@ -29,6 +30,10 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         HEALTH_WATCH "atp::kHealthWatch"
         NO_METHOD "atp::kNoMethod"
         CALL_METHODS "atp::kCallMethods"
+
+    cppclass Refusal "atp::Refusal":
+        int number
+        void take(const Answer& answer) except +
 
     cppclass AnswerLine "std::deque<atp::Answer>":
         Answer& front() noexcept
@@ -58,6 +63,7 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         cbool is_grpc
         cbool is_timeout_bad
         cbool is_head_too_large
+        const Refusal* refusal
         int http_error
         cbool has_head
         cbool has_all
@@ -104,6 +110,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         TOO_MANY_CONNECTIONS "atp::kTooManyConnections"
         TOO_MANY_CALLS "atp::kTooManyCalls"
         TOO_MANY_BYTES "atp::kTooManyBytes"
+        TOO_LATE "atp::kTooLate"
         REFUSED_REASONS "atp::kRefusedReasons"
 
     struct FrontOptions:
@@ -116,6 +123,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         int64_t idle
         int64_t request
         int64_t keepalive
+        int64_t wait
         int64_t default_ttl
         cbool waits
 
@@ -186,6 +194,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         string wire
         string pending
         int64_t heard
+        int64_t heard_before
         int64_t idle_since
         int64_t moved
         int64_t held
@@ -217,6 +226,9 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         uv_poll_t rung
         Bell bell
         Turn turn
+        Delay delay
+        Refusal too_many
+        Refusal too_late
         nghttp2_session_callbacks* callbacks
         nghttp2_option* option
         Calls calls

@@ -159,6 +159,7 @@ def front_options(settings: Settings) -> FrontOptions:
         idle_ns=settings.integer("data_plane.idle_timeout"),
         request_ns=settings.integer("data_plane.request_timeout"),
         keepalive_ns=settings.integer("data_plane.keepalive"),
+        wait_ns=settings.integer("data_plane.wait_max"),
         durable=settings.text("journal.durability") == "sync",
         default_ttl_ns=settings.integer("hold.default_ttl"),
     )
