@@ -30,6 +30,8 @@ from atp.front.uv cimport (
 )
 
 cdef enum:
+    BUSY = 1_000_000_000  # ns; who was heard within it has calls
+    STREAMS_LEAST = 8
     CONNECTION_WINDOW = 1 << 20  # bytes on their way to all calls of a connection
     ANSWER_TO_PING = 20  # seconds
 
@@ -45,11 +47,38 @@ cdef inline void refuse_connection(Loop* loop, Connection* connection) noexcept 
     uv_close(<uv_handle_t*>&connection.tcp, on_refused)
 
 
+cdef inline void share_streams(Loop* loop) noexcept nogil:
+    # How many calls each connection may have open, so that all that are at work together have no
+    # more than there may be: what is over it waits in the client, where it costs nothing here.
+    cdef int64_t busy = 0
+    cdef int64_t most = loop.shared.options.streams_max
+    cdef Connection* connection = loop.connections
+    while connection != NULL:
+        busy += connection.heard + BUSY > loop.now
+        connection = connection.next
+    busy *= <int64_t>loop.shared.loops.size()
+    loop.streams = max(min(most, <int64_t>STREAMS_LEAST),
+                       min(most, loop.shared.options.calls_max // max(busy, <int64_t>1)))
+
+
+cdef inline void tell_streams(Loop* loop, Connection* connection) noexcept nogil:
+    # Told again when it is quite another number than was told before.
+    cdef nghttp2_settings_entry setting
+    if loop.streams < 2 * connection.streams and connection.streams < 2 * loop.streams:
+        return
+    setting.settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
+    setting.value = <uint32_t>loop.streams
+    connection.streams = loop.streams
+    nghttp2_submit_settings(connection.session, NGHTTP2_FLAG_NONE, &setting, 1)
+    mark_dirty(connection)
+
+
 cdef inline bint greet(Loop* loop, Connection* connection) noexcept nogil:
     # HTTP/2's own start; False: there is no memory.
     cdef nghttp2_settings_entry[3] settings
     settings[0].settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
-    settings[0].value = <uint32_t>loop.shared.options.streams_max
+    settings[0].value = <uint32_t>loop.streams
+    connection.streams = loop.streams
     settings[1].settings_id = NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE
     settings[1].value = <uint32_t>loop.shared.options.metadata_bytes_max
     settings[2].settings_id = NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES
@@ -218,6 +247,7 @@ cdef inline void tend(Loop* loop, Connection* connection) noexcept nogil:
         return
     if connection.is_leaving and not connection.is_last_told:
         tell_last(connection)
+    tell_streams(loop, connection)
     if silent > loop.shared.options.keepalive:
         if not connection.is_pinged:
             connection.is_pinged = True

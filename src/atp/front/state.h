@@ -110,6 +110,7 @@ struct Connection {
   std::int64_t idle_since;  // since when it has had no call
   std::int64_t moved = 0;   // bytes of output since the guards were told
   std::int64_t held = 0;    // bytes that its calls hold of what is bounded for all
+  std::int64_t streams = 0;  // that it was told it may have open
   std::int64_t unsent = 0;  // bytes of answers that HTTP/2 has and has not sent
   std::size_t untaken = 0;  // received, and not yet given back to the client's window
   std::size_t frame_size = 0;
@@ -132,7 +133,8 @@ constexpr std::int64_t kUnsentMost = 1 << 20;  // who takes no answers asks no q
 
 struct Loop {
   Loop(Shared* of, int number)
-      : shared(of), index(number), judge(of->engine, of->options.default_ttl) {}
+      : shared(of), index(number), judge(of->engine, of->options.default_ttl),
+        streams(of->options.streams_max) {}
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
   ~Loop() {
@@ -155,6 +157,7 @@ struct Loop {
   Bell bell{-1};
   Turn turn;
   Delay delay;
+  std::int64_t streams;  // that each connection may have open
   Refusal too_many;  // calls
   Refusal too_late;
   nghttp2_session_callbacks* callbacks = nullptr;

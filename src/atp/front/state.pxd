@@ -198,6 +198,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         int64_t idle_since
         int64_t moved
         int64_t held
+        int64_t streams
         int64_t unsent
         size_t untaken
         size_t frame_size
@@ -227,6 +228,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         Bell bell
         Turn turn
         Delay delay
+        int64_t streams
         Refusal too_many
         Refusal too_late
         nghttp2_session_callbacks* callbacks

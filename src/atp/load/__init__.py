@@ -96,6 +96,7 @@ def _generator(plan: LoadPlan, sockets: list[socket.socket]) -> Generator:
         batch=plan.batch,
         in_flight=plan.in_flight,
         deadline_ns=round((plan.deadline_s or 0) * 1e9),
+        patience_ns=round((plan.patience_s or plan.deadline_s or 0) * 1e9),
     )
 
 

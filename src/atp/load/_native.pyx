@@ -15,18 +15,20 @@ cdef class Generator:
     cdef vector[N.Connection*] connections
     cdef Schedule schedule
     cdef int epoll
+    cdef int64_t patience_ns
 
     def __cinit__(
         self, const int32_t[:, ::1] draws not None, *, list sockets not None,
         bytes authority not None, bytes request_id not None, bytes sku not None, int sku_digits,
         int64_t ttl_seconds, bint brief, bint is_availability, bint commits, int64_t batch,
-        size_t in_flight, int64_t deadline_ns
+        size_t in_flight, int64_t deadline_ns, int64_t patience_ns
     ):
         cdef N.Names names
         cdef N.Pattern pattern
         cdef vector[N.Draw] drawn
         cdef N.Draw draw
         self.epoll = -1
+        self.patience_ns = patience_ns
         names.request_id, names.sku, names.sku_digits = request_id, sku, sku_digits
         names.ttl_seconds, names.brief = ttl_seconds, brief
         pattern.is_availability, pattern.commits, pattern.batch = is_availability, commits, batch
@@ -78,6 +80,7 @@ cdef class Generator:
         self.schedule.end_ns = now + <int64_t>(seconds * 1e9)
         self.schedule.gap_ns = 1e9 / rate if rate > 0 else 0
         self.schedule.deadline_ns = self.traffic.pattern.deadline_ns
+        self.schedule.patience_ns = self.patience_ns
         self.schedule.begun = 0
         if rate > 0:
             N.prctl(N.PR_SET_TIMERSLACK, 1)  # or waits of a few microseconds take fifty more

@@ -47,6 +47,8 @@ class LoadPlan:
     `rate` is calls a second of an open loop, in which a call's time counts from when it was due;
     None is a closed loop: each of `in_flight` calls on each of `connections` follows the answer of
     the one before. `deadline_s` is told to the server, and what is answered later is not good.
+    `patience_s`: how long a call that is due waits for room on a connection before it is given up
+    unsent (None: until its deadline).
     `batch`: 0 for unary calls, else so many commands in each batch of an Execute stream, one stream
     a connection; `brief` asks for brief answers to them. `run_name` begins every request id and
     must differ from run to run. SKUs are `sku_prefix` and a number below `skus` in `sku_digits`.
@@ -64,6 +66,7 @@ class LoadPlan:
     duration_s: float | None = None
     rate: float | None = None
     deadline_s: float | None = None
+    patience_s: float | None = None
     batch: int = 0
     brief: bool = False
     skus: int = 1_000
@@ -86,6 +89,7 @@ class LoadPlan:
             ("calls", 1 if self.calls is None else self.calls, 1, 10**12),
             ("duration_s", 1 if self.duration_s is None else self.duration_s, 0.001, 10**6),
             ("rate", 1 if self.rate is None else self.rate, 0.001, 10**8),
+            ("patience_s", 1 if self.patience_s is None else self.patience_s, 0.001, 10**4),
             ("deadline_s", 1 if self.deadline_s is None else self.deadline_s, 0.001, 10**4),
             ("batch", self.batch, 0, 65_536),
             ("sku_digits", self.sku_digits, 1, 18),

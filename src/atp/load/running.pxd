@@ -22,6 +22,7 @@ cdef struct Schedule:
     int64_t end_ns  # and from here on none is
     double gap_ns  # between two calls; 0: a closed loop
     int64_t deadline_ns  # after it is due; 0: none
+    int64_t patience_ns  # how long it waits for room on a connection; 0: for ever
     int64_t begun  # calls begun or given up
     size_t next_connection  # to be asked first, so that all get their share
 
@@ -78,7 +79,7 @@ cdef inline bint give_out(
             connection.ask_owed(now)
     tried = 0
     while due <= now:
-        if schedule.deadline_ns > 0 and now - due > schedule.deadline_ns:
+        if schedule.patience_ns > 0 and now - due > schedule.patience_ns:
             traffic.tally.expired += 1
             schedule.begun += 1
         else:
