@@ -25,7 +25,8 @@ $(VENV)/.installed: pyproject.toml tools/install_system.sh $(NODE)/package-lock.
 	@cd $(NODE) && npm ci --silent --no-audit --no-fund
 	@touch $@
 
-$(VENV)/.built: $(VENV)/.installed setup.py tools/build_native.py tools/train.py $(ENGINE)
+BUILDING := setup.py tools/build_native.py $(wildcard tools/train*.py)
+$(VENV)/.built: $(VENV)/.installed $(BUILDING) $(ENGINE)
 	@$(BIN)/python tools/build_native.py $(BUILD)
 	@touch $@
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
+import train_front
 import workload
 from workload import START_NS, People
 
@@ -175,6 +176,7 @@ def main() -> None:
     sale_one_by_one(5_000)
     with tempfile.TemporaryDirectory() as folder:
         remembered(Path(folder) / "data", 40)
+    train_front.main()
 
 
 if __name__ == "__main__":
