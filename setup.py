@@ -66,6 +66,7 @@ def native(name: str, folders: tuple[str, ...], libraries: tuple[str, ...] = ())
     sanitizers = SANITIZERS[os.environ.get("ATP_SANITIZE", "")]
     flags = ["-std=c++20", "-Wall", "-Wextra", "-Wno-unused-parameter", "-g1"]
     flags += ["-Wno-unused-function", "-Wno-missing-field-initializers", "-Wno-cpp"]
+    flags += ["-fvisibility=hidden"]  # what headers define is called directly, and inlined
     flags += ["-Wno-sign-compare", "-Wno-array-bounds", "-Wno-ignored-qualifiers"]
     profile = PROFILES[os.environ.get("ATP_PROFILE", "")]
     flags += ["-O0", "-DATP_DEBUG"] if debug else ["-O3", "-DNDEBUG"]
