@@ -72,7 +72,7 @@ def test_the_file_of_caps_of_the_page_is_one() -> None:
 
 def test_every_program_of_the_page_runs(server: ServerProcess) -> None:
     programs = blocks("client.md", "python") + blocks("feed.md", "python")
-    assert len(programs) == 7
+    assert len(programs) == 8
     addresses = f"{server.data_plane!r}, {server.control_plane!r}"
     for program in programs:
         # A program that names no addresses has the default ones, where a test has no server.

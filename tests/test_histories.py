@@ -12,6 +12,7 @@ from random import Random
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from atp.vocabulary import ChangeOutcome, ReserveOutcome, StockReason
 from conftest import native_engine
 from histories import LIFE_NS, History
 from pair import Pair, key_teller
@@ -35,3 +36,23 @@ def test_long_histories(seed: int, remember_ns: int, live_holds_max: int) -> Non
         if number % 50 == 49:
             pair.compare_all(history.now_ns)
     pair.compare_all(history.now_ns)
+
+
+def test_a_receipt_under_a_forgotten_holds_name_is_no_hold_that_could_be_extended() -> None:
+    """Found by seed 1128: a hold is forgotten, and the id of its request, which hashes to its
+    name, is used for a delivery. Extending the old name with a third id, one that stands for
+    another command, told when the "hold" could end at the latest: as if the receipt were one."""
+    key_of = key_teller(native_engine)
+    pair = Pair(native_engine, key_of, remember_ns=100, longest_life_ns=LIFE_NS)
+    now_ns = 1_700_000_000_000_000_000
+    pair.call("set_stock", "a", 10, now_ns=now_ns)
+    held = pair.call("reserve", "first", [("a", 1)], now_ns=now_ns, ttl_ns=LIFE_NS)
+    gone = pair.call("reserve", "second", [("a", 1)], now_ns=now_ns, ttl_ns=1)
+    now_ns += 200
+    pair.call("adjust_stock", "second", "a", 1, StockReason.RECEIVED, now_ns=now_ns)
+    reply = pair.call(
+        "extend", gone.reservation.reservation_id, now_ns=now_ns, ttl_ns=9, request_id="first"
+    )
+    assert held.outcome is ReserveOutcome.GRANTED
+    assert reply.outcome is ChangeOutcome.REQUEST_ID_REUSED
+    assert reply.latest_expire_time_ns is None

@@ -37,7 +37,8 @@ OTHER_VARIABLES = frozenset(
         "ATP_CONFIG",  # path of the settings file
         "ATP_DATA_ADDRESS",  # where the commands of a checkout call
         "ATP_CONTROL_ADDRESS",  # where the commands of an operator call
-        "ATP_DEBUG",  # these four: the build's switches
+        "ATP_DEBUG",  # these five: the build's switches
+        "ATP_FUZZ",
         "ATP_SANITIZE",
         "ATP_ANNOTATE",
         "ATP_FUZZ",

@@ -372,9 +372,11 @@ cdef inline void change(
         turn.request_key = hash128(command.request_id, command.request_id_size)
     lock_turn(&turn)
     decide_change(&turn, event_lines)
+    if turn.record != NULL and is_receipt(turn.record):
+        turn.record = NULL  # of another command, whose id hashes to what was taken for a hold's
     if command.kind == EXTEND and turn.record != NULL and answer.latest_expire_time == 0:
         answer.latest_expire_time = turn.record.create_time + engine.settings.longest_life
-    if turn.record != NULL and not is_receipt(turn.record):
+    if turn.record != NULL:
         answer.reveals = max(answer.reveals, turn.record.last_sequence)
         if view != NULL:
             view_record(engine, turn.record, view)

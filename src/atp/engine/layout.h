@@ -146,9 +146,8 @@ struct CounterTraits {
 };
 
 // Where a table's buckets are, for whoever fetches one into the cache ahead of its use and holds
-// no lock: being wrong costs time, never an answer. So that no such read meets memory that is
-// gone, buckets that a table has outgrown keep their addresses, without memory behind them, until
-// the table goes.
+// no lock: being wrong costs time, never an answer. No such read meets memory that is gone: outgrown
+// buckets keep their addresses, without memory behind them, until the table goes.
 struct BucketPlaces {
   struct Retired {
     Retired* next;
