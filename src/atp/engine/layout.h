@@ -146,7 +146,7 @@ struct CounterTraits {
 };
 
 // Where a table's buckets are, for whoever fetches one into the cache ahead of its use and holds
-// no lock: being wrong costs time, never an answer. No such read meets memory that is gone: outgrown
+// no lock: being wrong costs time, never an answer. No such read meets memory that is gone: old
 // buckets keep their addresses, without memory behind them, until the table goes.
 struct BucketPlaces {
   struct Retired {

@@ -7,7 +7,8 @@ from atp.front.answer cimport Answer
 from atp.front.answering cimport mark_dirty
 from atp.front.calling cimport commit_parked, judge_ready, refuse_late, refuse_over, wake
 from atp.front.connecting cimport (
-    end_executes, expire_calls, leave, on_arrival, resume_reading, share_streams, tell_watchers, tend,
+    end_executes, expire_calls, leave, on_arrival, resume_reading, share_streams, tell_watchers,
+    tend,
 )
 from atp.front.nghttp2 cimport (
     nghttp2_option_new, nghttp2_option_set_max_continuations, nghttp2_option_set_max_outbound_ack,
