@@ -48,6 +48,8 @@ def client(disk: Stalling, request: pytest.FixtureRequest) -> Iterator[Client]:
         scenarios.refusal,
         scenarios.error_details,
         scenarios.basket_of_a_thousand,
+        scenarios.batches,
+        scenarios.batch_of_four_mebibytes,
     ],
 )
 def test_what_a_checkout_does(
@@ -84,6 +86,16 @@ def test_a_call_can_be_cancelled_and_its_channel_goes_on(disk: Stalling, client:
         assert available(client, other) == [(100, 100, 0)]
     assert client.begin("Reserve", asked).result().reply.repeated
     assert available(client, sku) == [(99, 100, 1)]
+
+
+def test_more_calls_at_once_than_streams_are_all_answered(disk: Stalling, client: Client) -> None:
+    (sku,) = new_skus(disk.server, units=1_000)
+    with disk.stalled():
+        calls = [client.begin("Reserve", reserve_request(sku)) for _ in range(20 * STREAMS_MAX)]
+    told = [call.result().reply for call in calls]
+    assert {reply.outcome for reply in told} == {pb.RESERVE_OUTCOME_GRANTED}
+    assert len({reply.sequence for reply in told}) == len(told)
+    assert available(client, sku) == [(1_000 - len(told), 1_000, len(told))]
 
 
 def test_a_message_over_the_bound_is_refused_and_the_channel_goes_on(

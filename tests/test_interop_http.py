@@ -10,13 +10,14 @@ import socket
 import struct
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 
 import pytest
 
 from atp.v1 import reservation_pb2 as pb
 from interop import curl, http2
-from interop.http2 import prefixed
+from interop.http2 import call_fields, prefixed
 from interop.programs import program
 from interop.stock import new_skus, reserve_request
 from server_process import ServerProcess, serving
@@ -69,6 +70,46 @@ def test_an_answer_is_the_same_with_every_form_of_the_content_type(server: Serve
         assert (seen.status, seen.headers["grpc-status"]) == (200, "0"), form
 
 
+@pytest.mark.parametrize("form", ["application/json", "text/plain", "application/grp"])
+def test_what_is_no_grpc_is_told_so_as_http_has_it(server: ServerProcess, form: str) -> None:
+    asked = prefixed(reserve_request("A"))
+    seen = curl.post(url(server), asked, f"content-type: {form}")
+    assert (seen.exit_status, seen.status) == (0, 415), seen
+
+
+def test_a_method_or_service_that_is_not_there_is_unimplemented(server: ServerProcess) -> None:
+    for missing in (url(server, "Reserv"), url(server, service="atp.v1.Reservations")):
+        seen = curl.post(missing, prefixed(reserve_request("A")), *curl.GRPC)
+        assert (seen.status, seen.headers["grpc-status"]) == (200, "12"), seen
+
+
+def test_who_sends_much_to_a_method_that_is_not_there_is_told_at_once(
+    server: ServerProcess,
+) -> None:
+    """Others are told when they have sent their last; nobody is left waiting for a window."""
+    with http2.connected(server.data_plane) as connection:
+        connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, call_fields("Nothing")))
+        for _ in range(3):
+            connection.send(http2.frame(http2.DATA, 0, 1, bytes(16_384)))
+        told = next(each for each in connection.frames() if each.stream == 1)
+        assert (told.kind, told.flags & http2.END_STREAM) == (http2.HEADERS, http2.END_STREAM)
+
+
+def gzipped(request: pb.ReserveRequest) -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    data = packer.compress(request.SerializeToString()) + packer.flush()
+    return b"\1" + len(data).to_bytes(4, "big") + data
+
+
+def test_a_compressed_message_is_refused_with_what_would_do(server: ServerProcess) -> None:
+    (sku,) = new_skus(server)
+    asked = gzipped(reserve_request(sku))
+    seen = curl.post(url(server), asked, *curl.GRPC, "grpc-encoding: gzip")
+    assert (seen.status, seen.headers["grpc-status"]) == (200, "12"), seen
+    assert seen.headers["grpc-accept-encoding"] == "identity"
+    assert "identity" in seen.headers["grpc-message"]
+
+
 def test_an_encoding_may_be_named_and_not_used(server: ServerProcess) -> None:
     """The protocol lets a client send messages as they are whatever encoding it names."""
     (sku,) = new_skus(server)
@@ -84,7 +125,7 @@ def test_a_call_whose_time_is_up_before_its_message_is_there_is_not_judged(
     asked = reserve_request(sku)
     with http2.connected(server.data_plane) as connection:
         timeout = ("grpc-timeout", "1m")
-        block = http2.call_fields("Reserve", timeout)
+        block = call_fields("Reserve", timeout)
         connection.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, block))
         ended = next(each for each in connection.frames() if each.stream == 1)
         assert ended.kind == http2.HEADERS

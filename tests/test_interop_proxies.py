@@ -5,7 +5,9 @@ Real proxies before a real server; the clients' scenarios must hold through each
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from grpc import StatusCode
@@ -15,7 +17,7 @@ from interop import scenarios
 from interop.client import Client
 from interop.languages import LANGUAGES
 from interop.proxies import PROXIES
-from interop.stock import new_skus, reserve_request
+from interop.stock import new_skus, reserve_request, sequence
 from server_process import ServerProcess, serving, wait_until
 from stalled_disk import Stalling, stalling
 
@@ -49,12 +51,21 @@ def client(proxy: str, request: pytest.FixtureRequest) -> Iterator[Client]:
         scenarios.error_details,
         scenarios.basket_of_a_thousand,
         scenarios.many_at_once,
+        scenarios.batches,
     ],
 )
 def test_a_checkout_does_it_through_a_proxy(
     disk: Stalling, client: Client, scenario: Scenario
 ) -> None:
     scenario(disk.server, client)
+
+
+def test_batches_of_four_mebibytes_go_through_a_proxy(disk: Stalling, proxy: str) -> None:
+    client = LANGUAGES["grpcio"](proxy)
+    try:
+        scenarios.batch_of_four_mebibytes(disk.server, client)
+    finally:
+        client.close()
 
 
 def test_a_deadline_passes_through_a_proxy(disk: Stalling, client: Client) -> None:
@@ -83,5 +94,27 @@ def test_a_proxy_that_lost_its_server_says_so_and_finds_the_next(name: str) -> N
                     lambda: client.begin("GetAvailability", ask).result().code == StatusCode.OK,
                     "the proxy to find the server",
                 )
+        finally:
+            client.close()
+
+
+@pytest.mark.parametrize("name", list(PROXIES))
+def test_calls_through_a_proxy_finish_when_the_server_is_told_to_end(
+    tmp_path: Path, name: str
+) -> None:
+    with stalling(tmp_path) as disk, PROXIES[name](disk.server.data_plane) as address:
+        client = LANGUAGES["grpcio"](address)
+        try:
+            (sku,) = new_skus(disk.server)
+            with disk.stalled():
+                before = sequence(disk.stubs)
+                calls = [client.begin("Reserve", reserve_request(sku)) for _ in range(10)]
+                wait_until(lambda: sequence(disk.stubs) == before + 10, "the calls to be judged")
+                disk.server.signal(signal.SIGTERM)
+                wait_until(lambda: "stopping" in disk.server.stderr(), "the stop to begin")
+            told = [call.result().reply for call in calls]
+            assert {reply.outcome for reply in told} == {pb.RESERVE_OUTCOME_GRANTED}
+            assert disk.server.wait() == 0
+            assert "cut off" not in disk.server.stderr()
         finally:
             client.close()

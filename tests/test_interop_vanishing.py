@@ -6,7 +6,7 @@ changed by half a message, and no socket may be left open.
 
 from __future__ import annotations
 
-import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -27,7 +27,7 @@ from interop.http2 import (
     frame,
     prefixed,
 )
-from interop.stock import new_skus, reserve_request
+from interop.stock import connections_to, new_skus, reserve_request
 from server_process import ServerProcess, serving, wait_until
 from server_stubs import SECONDS, Stubs, stubs_to
 
@@ -88,14 +88,14 @@ def test_half_a_call_changes_nothing_and_leaves_nothing(
 ) -> None:
     (sku,) = new_skus(server)
     available(stubs, sku)
-    before = sockets_of(server)
+    before = connections_to(server)
     connections = [Connection(server.data_plane) for _ in range(CLIENTS)]
     for connection in connections:
         connection.send(PLACES[place](sku))
-    wait_until(lambda: sockets_of(server) == before + CLIENTS, "the connections")
+    wait_until(lambda: connections_to(server) == before + CLIENTS, "the connections")
     for connection in connections:
         vanish(connection)
-    wait_until(lambda: sockets_of(server) == before, "the sockets to be closed")
+    wait_until(lambda: connections_to(server) == before, "the sockets to be closed")
     assert available(stubs, sku) == (100, 0)
     assert recount(stubs)
 
@@ -104,13 +104,25 @@ def test_a_client_that_vanishes_in_the_preface_leaves_nothing(
     server: ServerProcess, stubs: Stubs
 ) -> None:
     available(stubs, "A")
-    before = sockets_of(server)
+    before = connections_to(server)
     for sent in (b"", PREFACE[:10], PREFACE, PREFACE + frame(SETTINGS, 0, 0)[:5]):
         connection = Connection(server.data_plane, sent)
-        wait_until(lambda: sockets_of(server) == before + 1, "the connection")
+        wait_until(lambda: connections_to(server) == before + 1, "the connection")
         connection.vanish()
-        wait_until(lambda: sockets_of(server) == before, "the socket to be closed")
+        wait_until(lambda: connections_to(server) == before, "the socket to be closed")
     assert available(stubs, "A") == (0, 0)
+
+
+def test_a_call_that_never_comes_whole_is_cut_off_when_the_drain_is_over() -> None:
+    """The second word to a front that had stopped by then ended the process with SIGABRT."""
+    with serving("--set", "server.drain=100ms") as process:
+        connection = Connection(process.data_plane)
+        connection.send(calls_begun(1))
+        next(connection.frames())
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+        assert "1 calls were cut off" in process.stderr()
+        connection.close()
 
 
 @pytest.mark.parametrize("vanish", [Connection.close, Connection.vanish])
@@ -120,14 +132,14 @@ def test_whole_calls_count_although_nobody_takes_the_answers(
     """What was judged before its client vanished stays; each call was judged at most once."""
     (sku,) = new_skus(server, units=10_000)
     available(stubs, sku)
-    before = sockets_of(server)
+    before = connections_to(server)
     asked = [reserve_request(sku) for _ in range(50)]
     connection = Connection(server.data_plane)
     for index, request in enumerate(asked):
         connection.call(2 * index + 1, "Reserve", request)
     answered = next(each for each in connection.frames() if each.kind == HEADERS)
     vanish(connection)
-    wait_until(lambda: sockets_of(server) == before, "the socket to be closed")
+    wait_until(lambda: connections_to(server) == before, "the socket to be closed")
     left, held = available(stubs, sku)
     assert (left + held, 1 <= held <= 50) == (10_000, True)
     again = [stubs.reservations.Reserve(request, timeout=SECONDS) for request in asked]
@@ -148,15 +160,3 @@ def recount(stubs: Stubs) -> bool:
     """True when the server, counting everything anew, finds all laws kept."""
     ask = maintenance_pb.CheckInvariantsRequest()
     return not stubs.maintenance.CheckInvariants(ask, timeout=SECONDS).violations
-
-
-def sockets_of(server: ServerProcess) -> int:
-    """Sockets that the server's process has open."""
-    folder = f"/proc/{server.process.pid}/fd"
-    count = 0
-    for name in os.listdir(folder):
-        try:
-            count += os.readlink(f"{folder}/{name}").startswith("socket:")
-        except FileNotFoundError:
-            continue  # closed since it was listed
-    return count

@@ -24,7 +24,7 @@ from atp.front.answer cimport Answer
 from atp.front.guards cimport FINE, GUARD_COUNT, Guard, guard_name
 from atp.front.judge_state cimport COUNTED_METHODS, COUNTED_OUTCOMES, Judge
 from atp.front.judging cimport check_bounds, judge_call
-from atp.front.looping cimport open_loop, run_loop, stand_in
+from atp.front.looping cimport close_loop, open_loop, run_loop, stand_in
 from atp.front.methods cimport (
     COMMIT, EXECUTE, EXTEND, GET_AVAILABILITY, GET_RESERVATION, RELEASE, RESERVE,
 )

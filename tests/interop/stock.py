@@ -6,6 +6,7 @@ Owns no expectation but that stock can be set.
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -18,6 +19,8 @@ from server_process import ServerProcess, channel_to
 from server_stubs import Stubs
 
 SKUS_IN_BATCH_MAX = 1_000
+NOT_CLOSED = ("01", "08")
+"""States in /proc/net/tcp: established; closed by the client alone."""
 
 
 def new_id() -> str:
@@ -40,6 +43,13 @@ def new_skus(server: ServerProcess, count: int = 1, units: int = 100) -> list[st
             )
             assert {each.outcome for each in reply.responses} == {stock_pb.STOCK_OUTCOME_DONE}
     return names
+
+
+def connections_to(server: ServerProcess) -> int:
+    """Connections to the data plane that the server has not closed, as the system tells."""
+    port = f":{int(server.data_plane.rpartition(':')[2]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(port) and row[3] in NOT_CLOSED for row in rows)
 
 
 def sequence(stubs: Stubs) -> int:

@@ -52,7 +52,9 @@ struct Call {
   bool is_timeout_bad = false;
   bool is_head_too_large = false;
   const Refusal* refusal = nullptr;  // what it is answered with, if that was written before
-  std::uint16_t http_error = 0;  // no gRPC call: its client is told so when it has sent its last
+  std::uint16_t http_error = 0;  // no gRPC call
+  bool is_put_off = false;       // refused, and its client is told so when it has sent its last
+  std::uint32_t unwanted = 0;    // bytes that came since
   bool has_head = false;       // the whole header block has come
   bool has_all = false;        // the client has sent its last
   bool has_message = false;    // a unary call's message, in `view`
@@ -79,6 +81,8 @@ struct Call {
     parked = 0;
     refusal = nullptr;
     http_error = 0;
+    is_put_off = false;
+    unwanted = 0;
     deadline = whole_by = kNever;
     view = nullptr;
     sent = 0;

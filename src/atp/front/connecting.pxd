@@ -20,7 +20,7 @@ from atp.front.nghttp2 cimport (
 from atp.front.receiving cimport tell_last
 from atp.front.sending cimport close_connection, flush, write_goaway
 from atp.front.state cimport (
-    ARENA, Call, Connection, EXECUTE, HEALTH_WATCH, Loop, NEVER, READ_MOST, TOO_MANY_CONNECTIONS,
+    ARENA, Call, Connection, HEALTH_WATCH, Loop, NEVER, READ_MOST, TOO_MANY_CONNECTIONS,
     connections, held_bytes, link_connection,
 )
 from atp.front.tls cimport TlsContext, TlsSession
@@ -211,11 +211,12 @@ cdef inline void leave(Connection* connection) noexcept nogil:
     mark_dirty(connection)
 
 
-cdef inline void end_executes(Loop* loop, Connection* connection) noexcept nogil:
-    # Batches that have been judged are still answered.
+cdef inline void end_flows(Loop* loop, Connection* connection) noexcept nogil:
+    # They would go on for ever. Batches that have been judged are still answered, and who watches
+    # the health is told what is to be told.
     cdef Call* call = connection.calls
     while call != NULL:
-        if call.method == EXECUTE and call.flow.get() != NULL and not call.flow.get().ending:
+        if call.flow.get() != NULL and not call.is_answered and not call.flow.get().ending:
             refuse_draining(&call.answer)
             end_flow(call)
             send_flow(loop, call)

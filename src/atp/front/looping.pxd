@@ -7,8 +7,7 @@ from atp.front.answer cimport Answer
 from atp.front.answering cimport mark_dirty
 from atp.front.calling cimport commit_parked, judge_ready, refuse_late, refuse_over, wake
 from atp.front.connecting cimport (
-    end_executes, expire_calls, leave, on_arrival, resume_reading, share_streams, tell_watchers,
-    tend,
+    end_flows, expire_calls, leave, on_arrival, resume_reading, share_streams, tell_watchers, tend,
 )
 from atp.front.nghttp2 cimport (
     nghttp2_option_new, nghttp2_option_set_max_continuations, nghttp2_option_set_max_outbound_ack,
@@ -30,10 +29,10 @@ from atp.front.receiving cimport (
 from atp.front.sending cimport close_connection, flush
 from atp.front.state cimport Connection, Loop, NEVER
 from atp.front.uv cimport (
-    UV_READABLE, UV_RUN_ONCE, uv_async_init, uv_async_send, uv_async_t, uv_close, uv_handle_t,
-    uv_hrtime, uv_is_closing, uv_listen, uv_loop_close, uv_loop_init, uv_loop_t, uv_poll_init,
-    uv_poll_start, uv_poll_t, uv_run, uv_stream_t, uv_tcp_init, uv_tcp_open, uv_timer_init,
-    uv_timer_start, uv_timer_t, uv_walk,
+    UV_READABLE, UV_RUN_ONCE, uv_async_init, uv_async_send, uv_async_t, uv_close,
+    uv_handle_t, uv_hrtime, uv_is_closing, uv_listen, uv_loop_close, uv_loop_init, uv_loop_t,
+    uv_poll_init, uv_poll_start, uv_poll_t, uv_run, uv_stream_t, uv_tcp_init, uv_tcp_open,
+    uv_timer_init, uv_timer_start, uv_timer_t, uv_unref, uv_walk,
 )
 
 cdef enum:
@@ -110,15 +109,17 @@ cdef inline void on_rung(uv_poll_t* handle, int status, int events) noexcept nog
     wake(loop, loop.shared.writer.durable())
 
 
-cdef inline void close_each(uv_handle_t* handle, void* unused) noexcept nogil:
-    if not uv_is_closing(handle):
+cdef inline void close_each(uv_handle_t* handle, void* spared) noexcept nogil:
+    if handle != spared and not uv_is_closing(handle):
         uv_close(handle, NULL)
 
 
 cdef inline void stop_loop(Loop* loop) noexcept nogil:
+    # Others may still tell the loop something, which it hears no more.
     while loop.connections != NULL:
         close_connection(loop.connections)
-    uv_walk(&loop.uv, close_each, NULL)
+    uv_walk(&loop.uv, close_each, &loop.told)
+    uv_unref(<uv_handle_t*>&loop.told)
 
 
 cdef inline void drain_loop(Loop* loop) noexcept nogil:
@@ -128,7 +129,7 @@ cdef inline void drain_loop(Loop* loop) noexcept nogil:
         loop.is_listening = False
         uv_close(<uv_handle_t*>&loop.listener, NULL)
     while connection != NULL:
-        end_executes(loop, connection)
+        end_flows(loop, connection)
         leave(connection)
         connection = connection.next
 
@@ -229,7 +230,6 @@ cdef inline void run_loop(Loop* loop) noexcept nogil:
     while go_round(loop):
         pass
     loop.turn.finish()
-    uv_loop_close(&loop.uv)
     loop.turn.end()
     wake(loop, NEVER)  # all streams are gone: the calls are let go
 
@@ -241,3 +241,11 @@ cdef inline void stand_in(Loop* loop) noexcept nogil:
         while loop.turn.is_away() and go_round(loop):
             pass
         loop.turn.stand_back()
+
+
+cdef inline void close_loop(Loop* loop) noexcept nogil:
+    # Once it has been run, and nobody is left who could tell it anything.
+    uv_close(<uv_handle_t*>&loop.told, NULL)
+    while uv_run(&loop.uv, UV_RUN_ONCE):
+        pass
+    uv_loop_close(&loop.uv)

@@ -31,6 +31,7 @@ from atp.front.state cimport (
 cdef enum:
     FLOW_WINDOW = 1 << 20  # bytes on their way to a flow; a unary call has HTTP/2's 64 KiB
     HELD_UNTOLD = 65536  # bytes of a connection's that are no hoard
+    UNWANTED_MOST = 16384  # of a call that is refused already: who sends more is told at once
     TAKEN_UNTOLD = 16384  # of a unary call's bytes; only a longer message needs a wider window
 
 
@@ -109,14 +110,25 @@ cdef inline int on_header(
 
 
 cdef inline bint is_refused(Loop* loop, Call* call) noexcept nogil:
-    # Whether the head alone is reason enough to answer; the answer says so.
+    # Whether the head alone is reason enough to answer; the answer says so. Overload is told at
+    # once; the others when the client has sent its last, as curl and others drop an answer that
+    # comes with a reset before.
+    call.is_put_off = True
     if call.is_head_too_large:
         refuse(&call.answer, RESOURCE_EXHAUSTED, b"received metadata size exceeds hard limit")
     elif call.method == NO_METHOD:
         refuse(&call.answer, UNIMPLEMENTED, b"Method not found!")
     elif call.is_timeout_bad:
         refuse(&call.answer, INTERNAL, b"grpc-timeout is malformed")
-    elif call.method == HEALTH_CHECK or call.method == HEALTH_WATCH:
+    else:
+        call.is_put_off = False
+        return is_over(loop, call)
+    return True
+
+
+cdef inline bint is_over(Loop* loop, Call* call) noexcept nogil:
+    # Whether there is too much to do already.
+    if call.method == HEALTH_CHECK or call.method == HEALTH_WATCH:
         return False
     elif open_calls(loop.shared[0]) >= loop.shared.options.calls_max:
         loop.counts.refused[TOO_MANY_CALLS].add(1)
@@ -153,9 +165,11 @@ cdef inline void on_head(Connection* connection, Call* call) noexcept nogil:
     note_due(loop, call.deadline)
     if not call.is_post or not call.is_grpc:
         call.http_error = 415 if call.is_post else 405
+        call.is_put_off = True
         return
     if is_refused(loop, call):
-        answer_call(loop, call)
+        if not call.is_put_off:
+            answer_call(loop, call)
         return
     if call.method != HEALTH_CHECK and call.method != HEALTH_WATCH:
         call.is_open = True
@@ -168,12 +182,21 @@ cdef inline void on_head(Connection* connection, Call* call) noexcept nogil:
             connection.session, NGHTTP2_FLAG_NONE, call.stream, FLOW_WINDOW)
 
 
+cdef inline void answer_put_off(Loop* loop, Call* call) noexcept nogil:
+    if call.http_error:
+        answer_http(loop, call)
+    else:
+        answer_call(loop, call)
+
+
 cdef inline void on_last(Connection* connection, Call* call) noexcept nogil:
     # The client sends nothing more.
     call.has_all = True
-    if call.http_error:
-        answer_http(connection.loop, call)
-    elif not call.is_answered:
+    if call.is_answered:
+        return
+    if call.is_put_off:
+        answer_put_off(connection.loop, call)
+    else:
         queue_call(connection.loop, call)
 
 
@@ -258,10 +281,14 @@ cdef inline int on_data(
     cdef Connection* connection = <Connection*>user_data
     cdef Call* call = call_of(connection, stream)
     connection.untaken += size
-    if call == NULL or call.is_answered or call.http_error:
+    if call == NULL or call.is_answered:
         return 0
     connection.reading = call
-    if call.method == EXECUTE:
+    if call.is_put_off:
+        call.unwanted += size
+        if call.unwanted > UNWANTED_MOST:
+            answer_put_off(connection.loop, call)
+    elif call.method == EXECUTE:
         take_flow(connection, call, <const char*>data, size)
     else:
         take_unary(connection, call, <const char*>data, size)

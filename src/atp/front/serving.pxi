@@ -111,6 +111,7 @@ cdef class Front:
             if not self.shared.loops[i].get().is_started:
                 self.tell(i)
                 run_loop(self.shared.loops[i].get())
+            close_loop(self.shared.loops[i].get())
             if self.shared.options.waits:
                 self.shared.writer.quiet(&self.shared.loops[i].get().bell)
         del self.shared

@@ -65,6 +65,8 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         cbool is_head_too_large
         const Refusal* refusal
         int http_error
+        cbool is_put_off
+        uint32_t unwanted
         cbool has_head
         cbool has_all
         cbool has_message

@@ -60,6 +60,7 @@ cdef extern from "uv.h" nogil:
     int uv_run(uv_loop_t* loop, int mode) noexcept
     void uv_walk(uv_loop_t* loop, uv_walk_cb each, void* data) noexcept
     void uv_close(uv_handle_t* handle, uv_close_cb done) noexcept
+    void uv_unref(uv_handle_t* handle) noexcept
     int uv_is_closing(const uv_handle_t* handle) noexcept
 
     int uv_tcp_init(uv_loop_t* loop, uv_tcp_t* handle) noexcept
