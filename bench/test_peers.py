@@ -188,32 +188,38 @@ def test_figures(figure: Figure, full: bool, measured: Measured) -> None:
     """All that the runs before came to; runs last in this file."""
     if not measured["atp_sync_A"] or not measured["own_look_B"]:
         pytest.skip("the tests before this one were left out: no figures")
+    told: dict[str, float] = {}
+
+    def tell(name: str, value: float, unit: str) -> None:
+        told[name] = value
+        figure(name, value, unit)
+
     middle = {name: statistics.median(values) for name, values in measured.items()}
     for pattern in PATTERNS:
         name = pattern.name
         if pattern is not C:
-            figure(
+            tell(
                 f"unary_{name}_vs_nghttpd",
                 ratio(measured, f"atp_off_{name}", f"nghttpd_{name}"), "times",
             )  # fmt: skip
         for other in ("redis_always", "redis_nothing"):
             value = ratio(measured, f"atp_sync_{name}", f"{other}_{name}")
-            figure(f"unary_{name}_vs_{other}", value, "times")
-    figure("unary_hot_vs_postgres", ratio(measured, "hot_A", "postgres_hot"), "times")
-    figure("hot_vs_uniform", ratio(measured, "hot_B", "uniform_B"), "times")
-    figure("unary_A_vs_grpc_aio", ratio(measured, "atp_beside_A", "grpc_aio_A"), "times")
-    figure("execute_per_s", min(middle["execute_hot"], middle["execute_uniform"]), "commands/s")
-    figure("execute_vs_unary_B", ratio(measured, "execute_uniform", "beside_sync_B"), "times")
-    figure("latency_p99_ms", middle["calm_p99_ms"], "ms")
-    figure("latency_p999_ms", middle["calm_p999_ms"], "ms")
-    figure("durable_call_vs_fdatasync", ratio(measured, "call_ms", "sync_ms"), "times")
-    figure("sold_out_per_s", middle["sold_out_B"], "calls/s")
-    figure("sold_out_vs_unary_B", ratio(measured, "sold_out_B", "beside_off_B"), "times")
-    figure("overload_goodput", middle["flood_share"], "of the best")
-    figure("own_load_vs_h2load_A", ratio(measured, "own_look_A", "h2load_look_A"), "times")
-    figure("own_load_vs_h2load_B", ratio(measured, "own_look_B", "h2load_look_B"), "times")
+            tell(f"unary_{name}_vs_{other}", value, "times")
+    tell("unary_hot_vs_postgres", ratio(measured, "hot_A", "postgres_hot"), "times")
+    tell("hot_vs_uniform", ratio(measured, "hot_B", "uniform_B"), "times")
+    tell("unary_A_vs_grpc_aio", ratio(measured, "atp_beside_A", "grpc_aio_A"), "times")
+    tell("execute_per_s", min(middle["execute_hot"], middle["execute_uniform"]), "commands/s")
+    tell("execute_vs_unary_B", ratio(measured, "execute_uniform", "beside_sync_B"), "times")
+    tell("latency_p99_ms", middle["calm_p99_ms"], "ms")
+    tell("latency_p999_ms", middle["calm_p999_ms"], "ms")
+    tell("durable_call_vs_fdatasync", ratio(measured, "call_ms", "sync_ms"), "times")
+    tell("sold_out_per_s", middle["sold_out_B"], "calls/s")
+    tell("sold_out_vs_unary_B", ratio(measured, "sold_out_B", "beside_off_B"), "times")
+    tell("overload_goodput", middle["flood_share"], "of the best")
+    tell("own_load_vs_h2load_A", ratio(measured, "own_look_A", "h2load_look_A"), "times")
+    tell("own_load_vs_h2load_B", ratio(measured, "own_look_B", "h2load_look_B"), "times")
     for name, value in middle.items():
         unit = "ms" if name.endswith("_ms") else "of the best" if "share" in name else "a second"
         figure(f"peers_{name}", value, unit)
     if full:
-        write_report(measured)
+        write_report(measured, told)

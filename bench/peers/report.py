@@ -27,19 +27,44 @@ COLOURS = ("#9aa5b1", "#7cb5a4", "#1b7f5f", "#e6a57e", "#c8553d")
 PATTERN_TEXTS = ("A: 50 connections x 1", "B: 8 x 16", "C: 8 x 100")
 
 
-def write_report(measured: Measured) -> None:
-    """Writes the picture, and the table between its marks on the page."""
+WANTED = {
+    "unary_A_vs_nghttpd": "at least 0.7",
+    "unary_B_vs_nghttpd": "at least 0.6",
+    "unary_A_vs_redis_always": "at least 1.4",
+    "unary_B_vs_redis_always": "at least 1.8",
+    "unary_C_vs_redis_always": "at least 3.5",
+    "unary_A_vs_redis_nothing": "at least 0.8",
+    "unary_B_vs_redis_nothing": "at least 1.2",
+    "unary_C_vs_redis_nothing": "at least 2",
+    "unary_hot_vs_postgres": "at least 25",
+    "hot_vs_uniform": "at least 0.9",
+    "unary_A_vs_grpc_aio": "at least 7",
+    "execute_per_s": "at least 1.5 M",
+    "latency_p99_ms": "at most 2",
+    "latency_p999_ms": "at most 5",
+    "durable_call_vs_fdatasync": "at most 2.5",
+    "sold_out_vs_unary_B": "at least 1",
+    "overload_goodput": "at least 0.8",
+}
+
+
+def write_report(measured: Measured, figures: Mapping[str, float]) -> None:
+    """Writes the picture, and the tables between their marks on the page."""
     draw(measured, PICTURE)
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     assert after, f"{PAGE} has no marks for the table"
-    PAGE.write_text(before + BEGIN + table(measured) + END + after, encoding="utf-8")
+    PAGE.write_text(before + BEGIN + table(measured, figures) + END + after, encoding="utf-8")
 
 
-def table(measured: Measured) -> str:
-    """Rates of every server in every pattern: the median, and the least and most of the rounds."""
-    lines = ["| calls a second | " + " | ".join(PATTERN_TEXTS) + " |", "|---" * 4 + "|"]
+def table(measured: Measured, figures: Mapping[str, float]) -> str:
+    """What is asked and what came of it, and the rates: median, least and most of the rounds."""
+    lines = ["| figure | measured | wanted |", "|---|---|---|"]
+    for name, value in figures.items():
+        shown = f"{value:,.0f}" if value >= 1_000 else f"{value:.2f}"
+        lines.append(f"| `{name}` | {shown} | {WANTED.get(name, '–')} |")
+    lines += ["", "| calls a second | " + " | ".join(PATTERN_TEXTS) + " |", "|---" * 4 + "|"]
     for key, name in SERVERS:
         cells = [_cell(measured[f"{key}_{pattern}"]) for pattern in "ABC"]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
@@ -84,9 +109,10 @@ def draw(measured: Measured, path: Path) -> None:
             [max(values) - middle for middle, values in zip(middles, rounds, strict=True)],
         ]
         positions = [group + (place - 2) * width for group in range(3)]
-        bars = axes.bar(positions, middles, width, label=name, color=colour)
+        axes.bar(positions, middles, width, label=name, color=colour)
         axes.errorbar(positions, middles, whiskers, fmt="none", ecolor="#444444", elinewidth=1)
-        axes.bar_label(bars, fmt="%.0f", padding=6, fontsize=8)
+        for position, middle, values in zip(positions, middles, rounds, strict=True):
+            axes.text(position, max(values) + 5, f"{middle:.0f}", ha="center", fontsize=8)
     axes.set_xticks(range(3), PATTERN_TEXTS)
     axes.set_ylabel("thousand calls a second")
     axes.set_title("Reserves a second: one server thread each, client on the same two cores")
