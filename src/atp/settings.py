@@ -41,7 +41,6 @@ OTHER_VARIABLES = frozenset(
         "ATP_FUZZ",
         "ATP_SANITIZE",
         "ATP_ANNOTATE",
-        "ATP_FUZZ",
         "ATP_PROFILE",
     }
 )

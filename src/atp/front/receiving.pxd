@@ -133,7 +133,7 @@ cdef inline bint is_over(Loop* loop, Call* call) noexcept nogil:
     elif open_calls(loop.shared[0]) >= loop.shared.options.calls_max:
         loop.counts.refused[TOO_MANY_CALLS].add(1)
         call.refusal = &loop.too_many
-    elif call.method != EXECUTE and loop.delay.is_late(
+    elif call.method != EXECUTE and call.deadline > loop.now and loop.delay.is_late(
         call.connection.heard_before, loop.now, call.deadline - loop.now,
         loop.shared.options.wait,
     ):
