@@ -9,7 +9,8 @@ ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
     $(foreach folder,$(NATIVE),src/atp/$(folder)/*.$(suffix))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick bench peers test-sanitize fuzz crash lint format proto build clean
+.PHONY: help demo test test-quick bench peers test-sanitize fuzz attack crash lint format proto \
+    build clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,9 @@ fuzz: build ## long random histories, and ten million inputs to the front (FUZZ=
 	    --hypothesis-profile=long --timeout=0
 	@$(BIN)/python tools/fuzz_front/run.py $(FUZZ)
 	@$(BIN)/python tools/fuzz_front/run.py --sanitized --inputs 500000
+
+attack: build ## known attacks, and what they cost another client (ATTACK="--seconds N NAME")
+	@$(BIN)/python tools/attack.py $(ATTACK)
 
 crash: build ## kill a server 200 times in every way, and count what it lost (CRASH="--kills N")
 	@$(BIN)/python tools/crash.py $(CRASH)

@@ -47,6 +47,7 @@ Attack = Callable[[str, GoOn], Endings]
 
 PART_SECONDS = 0.5
 IDLE_CONNECTIONS = 10_000
+SKU = "A"  # what the other client buys
 AVAILABILITY = "/atp.v1.ReservationService/GetAvailability"
 EXECUTE = "/atp.v1.ReservationService/Execute"
 STREAMS = range(1, 2_000_001, 2)
@@ -59,8 +60,8 @@ def request() -> bytes:
 
 
 def long_question() -> bytes:
-    """A question whose answer is about a hundred times as long as its part of the request."""
-    return pb.GetAvailabilityRequest(skus=["apple" * 12] * 4_096).SerializeToString()
+    """A question of one frame whose answer is ten times as long."""
+    return pb.GetAvailabilityRequest(skus=[SKU] * 4_096).SerializeToString()
 
 
 def ending(connection: Connection) -> str:
