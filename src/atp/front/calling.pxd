@@ -13,8 +13,12 @@ from atp.front.judging cimport judge_call
 from atp.front.nghttp2 cimport nghttp2_session_consume_stream
 from atp.front.state cimport (
     BATCHES_MOST, Call, Connection, EXECUTE, Flow, HEALTH_CHECK, HEALTH_WATCH, Loop, NEVER,
+    TOO_MANY_BYTES, held_bytes,
 )
 from atp.front.uv cimport uv_timer_start, uv_timer_cb
+
+cdef enum:
+    HELD_UNTOLD = 65536  # bytes of a connection's that are no hoard
 
 
 cdef extern from "atp/front/framing.h" namespace "atp" nogil:
@@ -79,6 +83,19 @@ cdef inline Framed refuse_frame(
     return framed
 
 
+cdef inline bint is_over_bytes(Loop* loop, Call* call) noexcept nogil:
+    # The last quarter is for connections that hold little: whoever doesn't take its answers, or
+    # never ends its messages, is refused before others are.
+    cdef int64_t most = loop.shared.options.buffer_bytes_max
+    cdef int64_t held = held_bytes(loop.shared[0])
+    if held < most - most // 4 or (held < most and call.connection.held <= HELD_UNTOLD):
+        return False
+    loop.counts.refused[TOO_MANY_BYTES].add(1)
+    refuse_over(&call.answer, b"data_plane.buffer_bytes_max",
+                loop.shared.options.buffer_bytes_max, b"bytes of messages wait")
+    return True
+
+
 cdef inline bint unary_message(
     Loop* loop, Call* call, const char** message, size_t* size
 ) noexcept nogil:
@@ -137,6 +154,8 @@ cdef inline bint is_judged(
         refuse(&call.answer, DEADLINE_EXCEEDED, b"Deadline Exceeded")
     elif not unary_message(loop, call, message, size):
         pass
+    elif call.connection.held > HELD_UNTOLD and is_over_bytes(loop, call):
+        pass  # those before it in line have taken what there was
     elif call.method == HEALTH_WATCH:
         start_watch(loop, call, message[0], size[0])
         return False

@@ -8,7 +8,7 @@ from atp.front.answering cimport (
 )
 from atp.front.calling cimport (
     COMPRESSED, INTERNAL, PARTLY, PREFIX, RESOURCE_EXHAUSTED, TOO_LARGE, UNIMPLEMENTED, WHOLE,
-    frame_at, message_size, note_due, refuse, refuse_frame, refuse_over,
+    frame_at, is_over_bytes, message_size, note_due, refuse, refuse_frame, refuse_over,
 )
 from atp.front.guards cimport (
     END_FOR_HEADERS, FIELD_END_CONNECTION, FIELD_REFUSE_CALL, FINE, Field, Guard,
@@ -25,12 +25,11 @@ from atp.front.nghttp2 cimport (
 )
 from atp.front.state cimport (
     Call, Connection, EXECUTE, Flow, HEALTH_CHECK, HEALTH_WATCH, Loop, NEVER, NO_METHOD,
-    TOO_LATE, TOO_MANY_BYTES, TOO_MANY_CALLS, held_bytes, link_call, open_calls,
+    TOO_LATE, TOO_MANY_CALLS, link_call, open_calls,
 )
 
 cdef enum:
     FLOW_WINDOW = 1 << 20  # bytes on their way to a flow; a unary call has HTTP/2's 64 KiB
-    HELD_UNTOLD = 65536  # bytes of a connection's that are no hoard
     UNWANTED_MOST = 16384  # of a call that is refused already: who sends more is told at once
     TAKEN_UNTOLD = 16384  # of a unary call's bytes; only a longer message needs a wider window
 
@@ -142,19 +141,6 @@ cdef inline bint is_over(Loop* loop, Call* call) noexcept nogil:
         call.refusal = &loop.too_late
     else:
         return is_over_bytes(loop, call)
-    return True
-
-
-cdef inline bint is_over_bytes(Loop* loop, Call* call) noexcept nogil:
-    # The last quarter is for connections that hold little: whoever doesn't take its answers, or
-    # never ends its messages, is refused before others are.
-    cdef int64_t most = loop.shared.options.buffer_bytes_max
-    cdef int64_t held = held_bytes(loop.shared[0])
-    if held < most - most // 4 or (held < most and call.connection.held <= HELD_UNTOLD):
-        return False
-    loop.counts.refused[TOO_MANY_BYTES].add(1)
-    refuse_over(&call.answer, b"data_plane.buffer_bytes_max",
-                loop.shared.options.buffer_bytes_max, b"bytes of messages wait")
     return True
 
 
