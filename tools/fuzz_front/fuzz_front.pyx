@@ -16,7 +16,7 @@ from atp.front.answering cimport mark_dirty
 from atp.front.connecting cimport greet, on_bytes, on_room
 from atp.front.judge_state cimport Judge
 from atp.front.judging cimport check_bounds, judge_call
-from atp.front.looping cimport on_due, on_round, on_tick, open_loop, run_loop, stop_loop
+from atp.front.looping cimport end_round, on_due, on_tick, open_loop, run_loop, stop_loop
 from atp.front.state cimport Connection, Loop, READ_MOST, Shared, link_connection
 from atp.front.uv cimport (
     UV_EOF, uv_buf_t, uv_handle_t, uv_hrtime, uv_run, uv_stream_t, uv_tcp_init, uv_tcp_open,

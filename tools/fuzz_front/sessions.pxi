@@ -199,7 +199,7 @@ cdef class Sessions:
     cdef void turn(self, int plug, Heard* heard) noexcept nogil:
         # The end of a round, and the client takes what was said.
         cdef ssize_t size = 1
-        on_round(&self.loop.round)
+        end_round(self.loop)
         uv_run(&self.loop.uv, UV_RUN_NOWAIT)
         while size > 0:
             size = recv(plug, self.heard_room, HEARD_MOST, MSG_DONTWAIT)
