@@ -130,3 +130,12 @@ def is_served(connection: Connection, stream: int) -> bool:
             if each.flags & END_STREAM:
                 break
     return kinds == [HEADERS, DATA, HEADERS]
+
+
+def test_who_hangs_up_in_the_same_breath_is_not_written_to(front: Running) -> None:
+    """Freed memory was written to once, when a connection had bytes to say and ended in a round."""
+    for turn in range(300):
+        with Connection(front.address) as gone:
+            gone.send(ping() * (turn % 3) + ask(1, QUESTION, AVAILABILITY))
+    with Connection(front.address) as other:
+        assert is_served(other, 1)

@@ -40,6 +40,7 @@ cdef class Sessions:
         self.shared.options.request = 1 << 60
         self.shared.options.keepalive = 1 << 60
         self.shared.options.default_ttl = 60_000_000_000
+        self.shared.options.wait = 1 << 60
         self.shared.options.waits = False
         self.set_clock()
         self.loop = self.shared.loops.emplace_back(new Loop(self.shared, 0)).get()
@@ -138,6 +139,7 @@ cdef class Sessions:
             on_bytes(<uv_stream_t*>&connection.tcp, UV_EOF, NULL)
         close(pair[1])
         uv_run(&self.loop.uv, UV_RUN_NOWAIT)
+        end_round(self.loop)
         self.answered += heard.answered
         self.remember(heard.messages)
         if fault == NULL:
@@ -189,6 +191,8 @@ cdef class Sessions:
             at += size
             if self.round.dice.below(3) != 0:
                 self.turn(plug, heard)
+        if self.round.dice.below(4) == 0:
+            return heard.read()  # it hangs up in the round that brought its last bytes
         self.turn(plug, heard)
         if self.done % TEND_EVERY == 0:
             on_tick(&loop.tick)

@@ -42,10 +42,14 @@ cdef enum:
 
 
 cdef inline void flush_all(Loop* loop) noexcept nogil:
-    cdef size_t i
-    for i in range(loop.dirty.size()):
-        flush(loop, loop.dirty[i])
-        resume_reading(loop.dirty[i])
+    cdef size_t i = 0
+    cdef Connection* connection
+    while i < loop.dirty.size():
+        connection = loop.dirty[i]
+        i += 1
+        if connection != NULL:
+            flush(loop, connection)
+            resume_reading(connection)
     loop.dirty.clear()
 
 

@@ -35,12 +35,24 @@ cdef inline void say_farewell(Connection* connection) noexcept nogil:
     uv_try_write(<uv_stream_t*>&connection.tcp, &buffer, 1)
 
 
+cdef inline void unmark_dirty(Connection* connection) noexcept nogil:
+    # It may be gone before the end of the round. The line may be gone through right now.
+    cdef Loop* loop = connection.loop
+    cdef size_t i
+    for i in range(loop.dirty.size()):
+        if loop.dirty[i] == connection:
+            loop.dirty[i] = NULL
+    connection.is_dirty = False
+
+
 cdef inline void close_connection(Connection* connection) noexcept nogil:
     # At once, with all its calls; what was judged stays done. Not from within HTTP/2's callbacks.
     cdef Loop* loop = connection.loop
     if connection.is_closing:
         return
     connection.is_closing = True
+    if connection.is_dirty:
+        unmark_dirty(connection)
     while connection.calls != NULL:
         detach(connection, connection.calls)
     nghttp2_session_del(connection.session)
