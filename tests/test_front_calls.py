@@ -105,7 +105,7 @@ def test_a_durable_answer_comes_after_its_change_is_on_disk(tmp_path: Path) -> N
 
 
 def test_two_loops_serve_one_engine(tmp_path: Path) -> None:
-    with running(tmp_path, threads=2) as served:
+    with running(tmp_path, threads=2, calls_max=5_000) as served:
         served.engine.set_stock("A", 100_000, now_ns=0)
         channels = [
             grpc.insecure_channel(served.address, options=[("grpc.use_local_subchannel_pool", 1)])

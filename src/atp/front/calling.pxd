@@ -15,7 +15,7 @@ from atp.front.state cimport (
     BATCHES_MOST, Call, Connection, EXECUTE, Flow, HEALTH_CHECK, HEALTH_WATCH, Loop, NEVER,
     TOO_MANY_BYTES, held_bytes,
 )
-from atp.front.uv cimport uv_timer_start, uv_timer_cb
+from atp.front.uv cimport uv_hrtime
 
 cdef enum:
     HELD_UNTOLD = 65536  # bytes of a connection's that are no hoard
@@ -183,6 +183,7 @@ cdef inline void end_group(Loop* loop, int64_t now, int64_t durable) noexcept no
     for i in range(loop.grouped):
         end_unary(loop, loop.group_calls[i], durable)
     loop.grouped = 0
+    loop.now = <int64_t>uv_hrtime()  # a long round has calls whose time is up meanwhile
 
 
 cdef inline void judge_unary(Loop* loop, Call* call, int64_t now, int64_t durable) noexcept nogil:
