@@ -41,7 +41,9 @@ def give_back_of_many(request_id: str) -> Ask:
 
 async def prepare(connection: Connection) -> None:
     """Something to sell, a few holds of one unit, and one of many."""
-    stocks = [{"sku": sku, "on_hand_quantity": 1_000} for sku in ("one", *MANY)]
+    stocks = [{"sku": sku, "on_hand_quantity": 1_000} for sku in MANY]
+    # So much that it lasts until the server sees that the disk is full.
+    stocks.append({"sku": "one", "on_hand_quantity": 1_000_000})
     many = [pb.Line(sku=sku, quantity=500) for sku in MANY]
     for asked in (
         ask("BatchSetStock", requests=stocks),

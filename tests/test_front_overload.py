@@ -4,11 +4,14 @@ answered too late is told so at once, and nothing that was refused was judged.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import struct
+import time
+from contextlib import ExitStack
 
 from atp.load import LoadPlan, run
-from front_frames import Connection, settings
+from front_frames import Connection, ping
 from front_process import SECOND, running
 
 SETTINGS = 4
@@ -17,26 +20,30 @@ RUNS = itertools.count()
 
 
 def told_streams(connection: Connection, seconds: float) -> int:
-    """The number of calls that the next SETTINGS which says so allows the connection."""
-    while True:
-        frame = connection.until(SETTINGS, seconds)
-        for at in range(0, len(frame.body), 6):
-            name, value = struct.unpack_from(">HI", frame.body, at)
-            if name == MAX_CONCURRENT_STREAMS:
-                return int(value)
+    """How many calls the connection is told it may have open, within so long; 0: nothing."""
+    with contextlib.suppress(TimeoutError):
+        for frame in connection.frames(seconds):
+            for at in range(0, len(frame.body) if frame.type == SETTINGS else 0, 6):
+                name, value = struct.unpack_from(">HI", frame.body, at)
+                if name == MAX_CONCURRENT_STREAMS:
+                    return int(value)
+    return 0
 
 
 def test_connections_share_the_calls_that_may_be_open() -> None:
-    with running(calls_max=64, streams_max=256) as served, Connection(served.address) as first:
-        assert told_streams(first, 5) == 256
-        first.send(settings())
-        others = [Connection(served.address) for _ in range(3)]
-        for other in others:
-            other.send(settings())
-        # Four are at work, so each may have a quarter of the 64.
-        assert told_streams(first, 10) == 16
-        for other in others:
-            other.close()
+    with running(calls_max=64, streams_max=256) as served, ExitStack() as open_:
+        connections = [open_.enter_context(Connection(served.address)) for _ in range(4)]
+        told = [told_streams(connection, 5) for connection in connections]
+        deadline = time.monotonic() + 20
+        while told != [16] * 4:
+            assert time.monotonic() < deadline, f"each of four may have {told} of 64 calls"
+            # Whoever was heard within the last second is at work.
+            for connection in connections:
+                assert connection.send(ping())
+            told = [
+                told_streams(connection, 0.3) or before
+                for connection, before in zip(connections, told, strict=True)
+            ]
 
 
 def test_calls_that_would_be_late_are_refused_at_once_and_not_judged() -> None:

@@ -220,14 +220,14 @@ def resident_bytes(server: ServerProcess) -> int:
 def test_a_crowd_that_wants_to_watch_is_bounded(server: ServerProcess) -> None:
     with channel_to(server.control_plane) as channel, client_to(server) as client:
         stub = pb_grpc.MaintenanceServiceStub(channel)
-        streams = [stub.Watch(pb.WatchRequest()) for _ in range(300)]
+        streams = [stub.Watch(pb.WatchRequest()) for _ in range(200)]
         ends: list[grpc.StatusCode] = []
         for stream in streams:
             try:
                 next(stream)
             except grpc.RpcError as error:
                 ends.append(error.code())  # type: ignore[attr-defined]
-        assert ends == [grpc.StatusCode.RESOURCE_EXHAUSTED] * (300 - 64)
+        assert ends == [grpc.StatusCode.RESOURCE_EXHAUSTED] * (200 - 64)
         assert client.get_status().journal.watches == 64
         for stream in streams:
             stream.cancel()

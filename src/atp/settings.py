@@ -38,6 +38,7 @@ OTHER_VARIABLES = frozenset(
         "ATP_DATA_ADDRESS",  # where the commands of a checkout call
         "ATP_CONTROL_ADDRESS",  # where the commands of an operator call
         "ATP_DEBUG",  # these five: the build's switches
+        "ATP_FUZZ",
         "ATP_SANITIZE",
         "ATP_ANNOTATE",
         "ATP_PROFILE",
