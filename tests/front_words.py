@@ -11,14 +11,8 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from atp.server.convert import (
-    BASKET_LINES_MAX,
-    INT64_MAX,
-    SECOND,
-    check_count,
-    duration_ns,
-    timestamp,
-)
+from atp._core import LIMITS
+from atp.server.convert import INT64_MAX, SECOND, check_count, duration_ns, timestamp
 from atp.server.status import OUTCOMES
 from atp.v1 import reservation_pb2 as reservation_pb
 from atp.vocabulary import (
@@ -69,7 +63,7 @@ def _time_ns(time: Timestamp, field: str) -> int:
 
 def lines(messages: Sequence[reservation_pb.Line]) -> list[tuple[str, int]]:
     """Lines of a basket, or those that a commit or a release names. Raises FieldInvalid."""
-    check_count(messages, BASKET_LINES_MAX, "lines")
+    check_count(messages, LIMITS["basket_lines_max"], "lines")
     return [(line.sku, line.quantity) for line in messages]
 
 

@@ -62,8 +62,7 @@ def execute(
             raise InvalidArgument.before_sending(
                 f"commands[{index}]", "is no reserve, commit, release or extend of atp.command"
             )
-        if command.needs_request_id and not command.request.request_id:
-            command.request.request_id = _CLOCK.request_id()
+        command.fill_request_id(_CLOCK.request_id)
         getattr(request.commands.add(), field).CopyFrom(command.request)
     # Each command can be repeated, so the batch can: a relative extend has an id as well.
     return Call(EXECUTE, request, partial(_results, asked), timeout_s)

@@ -70,6 +70,11 @@ class Call(Generic[Reply]):
     needs_request_id: bool = False
     repeatable: bool = True
 
+    def fill_request_id(self, make: Callable[[], str]) -> None:
+        """Gives the request an id if it needs one and has none; it keeps it from then on."""
+        if self.needs_request_id and not self.request.request_id:
+            self.request.request_id = make()
+
     def read_as(
         self, read: Callable[[Callable[[Any], Reply], Any], OtherReply]
     ) -> Call[OtherReply]:

@@ -59,8 +59,7 @@ class Attempts:
         self._clock = clock
         self._deadline = clock.monotonic() + timeout_s
         self._made = 0
-        if call.needs_request_id and not call.request.request_id:
-            call.request.request_id = clock.request_id()
+        call.fill_request_id(clock.request_id)
 
     def remaining_s(self) -> float:
         """What is left until the deadline, for the next attempt."""

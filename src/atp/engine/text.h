@@ -41,19 +41,11 @@ namespace detail {
   return true;
 }
 
-template <class Word>
-inline Word word_at(const char* at) {
-  Word word;
-  std::memcpy(&word, at, sizeof word);
-  return word;
-}
-
 }  // namespace detail
 
 // Is this UTF-8? Most is ASCII, which is seen eight bytes at a time; the last ones may overlap
 // those before.
 inline bool is_text(const char* text, std::size_t size) {
-  using detail::word_at;
   std::uint64_t seen = 0;
   if (size >= 8) {
     for (std::size_t i = 0; i + 8 < size; i += 8) seen |= word_at<std::uint64_t>(text + i);

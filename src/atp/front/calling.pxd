@@ -35,10 +35,10 @@ cdef extern from "atp/front/framing.h" namespace "atp" nogil:
 
 cdef extern from "atp/front/refusing.h" namespace "atp" nogil:
     enum:
-        DEADLINE_EXCEEDED "atp::kCodeDeadlineExceeded"
-        RESOURCE_EXHAUSTED "atp::kCodeResourceExhausted"
-        UNIMPLEMENTED "atp::kCodeUnimplemented"
-        INTERNAL "atp::kCodeInternal"
+        DEADLINE_EXCEEDED "atp::kDeadlineExceeded"
+        RESOURCE_EXHAUSTED "atp::kResourceExhausted"
+        UNIMPLEMENTED "atp::kUnimplemented"
+        INTERNAL "atp::kInternal"
 
     void refuse(Answer* answer, int code, const char* text) noexcept
     void refuse_size(Answer* answer, size_t size, int64_t most) noexcept
@@ -91,8 +91,7 @@ cdef inline bint is_over_bytes(Loop* loop, Call* call) noexcept nogil:
     if held < most - most // 4 or (held < most and call.connection.held <= HELD_UNTOLD):
         return False
     loop.counts.refused[TOO_MANY_BYTES].add(1)
-    refuse_over(&call.answer, b"data_plane.buffer_bytes_max",
-                loop.shared.options.buffer_bytes_max, b"bytes of messages wait")
+    call.refusal = &loop.too_many_bytes
     return True
 
 

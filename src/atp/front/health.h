@@ -33,7 +33,7 @@ inline bool check_health(const char* message, std::size_t size, bool is_retired,
       }
     }
   } catch (const protozero::exception&) {
-    return refuse(answer, kCodeInternal, "request is no HealthCheckRequest"), false;
+    return refuse(answer, kInternal, "request is no HealthCheckRequest"), false;
   }
   const bool is_known = service.empty() || service == "atp.v1.ReservationService";
   if (!is_known && !is_watch) return refuse(answer, 5, "unknown service"), false;

@@ -73,7 +73,6 @@ cdef extern from "atp/front/refused.h" namespace "atp" nogil:
     void refuse_message(Refused* into, const char* message_name) noexcept
     void refuse_unknown_reservation(Refused* into, string_view reservation) noexcept
     void refuse_journal(Refused* into, cbool full, const char* limit) noexcept
-    void refuse_overload(Refused* into, int64_t calls_max) noexcept
     void tell_refused(Answer* answer, const Refused& refused) noexcept
 
 

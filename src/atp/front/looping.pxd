@@ -184,6 +184,9 @@ cdef inline void prepare_refusals(Loop* loop) noexcept nogil:
     cdef Answer answer
     refuse_over(&answer, b"server.calls_max", loop.shared.options.calls_max, b"calls are open")
     loop.too_many.take(answer)
+    refuse_over(&answer, b"data_plane.buffer_bytes_max", loop.shared.options.buffer_bytes_max,
+                b"bytes of messages wait")
+    loop.too_many_bytes.take(answer)
     refuse_late(&answer, loop.shared.options.wait)
     loop.too_late.take(answer)
 

@@ -8,7 +8,7 @@ from atp.front.answering cimport (
 )
 from atp.front.calling cimport (
     COMPRESSED, INTERNAL, PARTLY, PREFIX, RESOURCE_EXHAUSTED, TOO_LARGE, UNIMPLEMENTED, WHOLE,
-    frame_at, is_over_bytes, message_size, note_due, refuse, refuse_frame, refuse_over,
+    frame_at, is_over_bytes, message_size, note_due, refuse, refuse_frame,
 )
 from atp.front.guards cimport (
     END_FOR_HEADERS, FIELD_END_CONNECTION, FIELD_REFUSE_CALL, FINE, Field, Guard,

@@ -14,8 +14,11 @@ namespace atp {
 // Of gRPC's status codes those that are told here.
 enum Code {
   kInvalidArgument = 3,
+  kDeadlineExceeded = 4,
   kNotFound = 5,
   kResourceExhausted = 8,
+  kUnimplemented = 12,
+  kInternal = 13,
   kUnavailable = 14,
 };
 
@@ -114,18 +117,6 @@ inline void refuse_journal(Refused* into, bool full, const char* limit) noexcept
                         " the disk is slower than the calls";
     into->name = "limit_name";
     into->value = limit;
-  });
-}
-
-inline void refuse_overload(Refused* into, std::int64_t calls_max) noexcept {
-  detail::filled(into, [&] {
-    const std::string most = detail::told(calls_max);
-    detail::set_refused(into, kUnavailable, "OVERLOADED", 200);
-    into->text = most + " calls are open, as many as server.calls_max allows";
-    into->name = "limit_name";
-    into->value = "server.calls_max";
-    into->second_name = "limit_value";
-    into->second_value = most;
   });
 }
 

@@ -159,6 +159,7 @@ struct Loop {
   Delay delay;
   std::int64_t streams;  // that each connection may have open
   Refusal too_many;  // calls
+  Refusal too_many_bytes;
   Refusal too_late;
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* option = nullptr;
@@ -184,21 +185,17 @@ struct Loop {
   bool is_draining = false;
 };
 
-inline std::int64_t open_calls(const Shared& shared) {
+// A count over all loops.
+inline std::int64_t sum_of(const Shared& shared, Count Counts::*count) {
   std::int64_t sum = 0;
-  for (const auto& loop : shared.loops) sum += loop->counts.open_calls.get();
+  for (const auto& loop : shared.loops) sum += (loop->counts.*count).get();
   return sum;
 }
+inline std::int64_t open_calls(const Shared& shared) { return sum_of(shared, &Counts::open_calls); }
 inline std::int64_t connections(const Shared& shared) {
-  std::int64_t sum = 0;
-  for (const auto& loop : shared.loops) sum += loop->counts.connections.get();
-  return sum;
+  return sum_of(shared, &Counts::connections);
 }
-inline std::int64_t held_bytes(const Shared& shared) {
-  std::int64_t sum = 0;
-  for (const auto& loop : shared.loops) sum += loop->counts.held.get();
-  return sum;
-}
+inline std::int64_t held_bytes(const Shared& shared) { return sum_of(shared, &Counts::held); }
 
 // A call or a connection at the head of a list.
 template <typename Item>

@@ -232,6 +232,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         Delay delay
         int64_t streams
         Refusal too_many
+        Refusal too_many_bytes
         Refusal too_late
         nghttp2_session_callbacks* callbacks
         nghttp2_option* option

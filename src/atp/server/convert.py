@@ -36,7 +36,6 @@ INT64_MAX = (1 << 63) - 1
 SKU_BYTES_MAX = LIMITS["sku_bytes_max"]
 STOCK_MAX = LIMITS["stock_max"]
 BATCH_ENTRIES_MAX = 4_096
-BASKET_LINES_MAX = LIMITS["basket_lines_max"]
 CAP_SKUS_MAX = LIMITS["cap_skus_max"]
 CAP_OVERRIDES_MAX = LIMITS["cap_overrides_max"]
 
@@ -65,6 +64,7 @@ def duration(nanoseconds: int | None) -> Duration | None:
 
 
 def duration_ns(length: Duration, field: str) -> int:
+    """A duration that was asked for, in nanoseconds. Raises FieldInvalid."""
     if abs(length.nanos) >= SECOND or length.seconds * length.nanos < 0:
         raise FieldInvalid(
             field, "has nanos that are no fraction of a second, or of another sign than its seconds"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -24,7 +23,6 @@ POLL_SECONDS = 0.005
 """How often a drain looks whether calls are open."""
 FAREWELL_SECONDS = 2.0
 """How long clients that have no call open are given to hear that they must go elsewhere."""
-_LOG = logging.getLogger(__name__)
 
 
 class DataPlane:
