@@ -23,6 +23,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
         "clock": "",
         "command": "client",
         "v1": "",
+        "history": "v1",
         "settings": "units",
         "engine": "",
         "_core": "engine vocabulary",
@@ -58,12 +59,13 @@ OUTSIDE: Mapping[str, frozenset[str]] = {
         "engine": "libc libcpp",
         "_core": "libc libcpp cpython cython numpy",
         "client": "grpc grpc_status google",
+        "history": "grpc google",
         "load": "libc libcpp posix numpy",
     }.items()
 }
 """What a room may import from outside, Python's own library apart; others may import anything."""
 
-CLOCKS = ("clock.py", "client/clock.py", "replay/clock.py")
+CLOCKS = ("clock.py", "client/clock.py", "replay/clock.py", "history/clock.py")
 SOLE_PLACES: Mapping[str, tuple[str, ...]] = {
     r"time\.(time|monotonic|perf_counter|process_time|clock_gettime)(_ns)?": CLOCKS,
     r"time\.sleep": CLOCKS,
