@@ -124,11 +124,19 @@ cdef inline ssize_t read_flow(
     return <ssize_t>part if part else NGHTTP2_ERR_DEFERRED
 
 
+cdef inline void forget_message(Loop* loop, Call* call) noexcept nogil:
+    # Nobody reads it any more, and its answer may wait for long.
+    if not call.message.empty():
+        hold(loop, call, -<int64_t>call.message.size())
+        call.forget_message()
+
+
 cdef inline void answer_call(Loop* loop, Call* call) noexcept nogil:
     # By what its answer says; it has a stream, and no messages have gone before.
     cdef nghttp2_data_provider provider
     cdef Connection* connection = call.connection
     cdef int problem
+    forget_message(loop, call)
     if call.refusal != NULL:
         call.answer.code = call.refusal.number
     close_answer(loop, call, call.answer.code)

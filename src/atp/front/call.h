@@ -96,6 +96,8 @@ struct Call {
     answer.reveals = 0;
   }
 
+  void forget_message() { forget(message); }
+
   std::size_t unsent() const { return kPrefix + answer.message.size() - sent; }
   std::size_t copy_answer(std::uint8_t* to, std::size_t room) {
     const std::size_t part = copy_framed(answer.message.data(), answer.message.size(), sent,

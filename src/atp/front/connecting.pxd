@@ -140,6 +140,12 @@ cdef inline void take_tls(
         close_connection(connection)
 
 
+cdef inline void wake_up(Loop* loop) noexcept nogil:
+    # Something has come.
+    loop.now = <int64_t>uv_hrtime()
+    loop.delay.end_wait(loop.now)
+
+
 cdef inline void on_bytes(
     uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer
 ) noexcept nogil:
@@ -150,8 +156,7 @@ cdef inline void on_bytes(
     if size < 0:
         close_connection(connection)
         return
-    loop.now = <int64_t>uv_hrtime()
-    loop.delay.end_wait(loop.now)
+    wake_up(loop)
     connection.heard_before = connection.heard
     connection.heard = loop.now
     connection.is_pinged = False
@@ -172,7 +177,7 @@ cdef inline void on_arrival(uv_stream_t* listener, int status) noexcept nogil:
     cdef shared_ptr[const TlsContext] tls
     if status < 0:
         return
-    loop.now = <int64_t>uv_hrtime()
+    wake_up(loop)
     connection = new Connection(loop, loop.now)
     uv_tcp_init(&loop.uv, &connection.tcp)
     connection.tcp.data = connection

@@ -8,6 +8,7 @@ from atp.front.answering cimport mark_dirty
 from atp.front.calling cimport commit_parked, judge_ready, refuse_late, refuse_over, wake
 from atp.front.connecting cimport (
     end_flows, expire_calls, leave, on_arrival, resume_reading, share_streams, tell_watchers, tend,
+    wake_up,
 )
 from atp.front.nghttp2 cimport (
     nghttp2_option_new, nghttp2_option_set_max_continuations, nghttp2_option_set_max_outbound_ack,
@@ -108,6 +109,7 @@ cdef inline void on_rung(uv_poll_t* handle, int status, int events) noexcept nog
     # More is durable. What still waits is asked for again at the end of the round.
     cdef Loop* loop = <Loop*>handle.data
     cdef uint64_t times
+    wake_up(loop)
     read(loop.bell.fd, &times, sizeof(times))
     loop.asked = 0
     wake(loop, loop.shared.writer.durable())
@@ -149,7 +151,7 @@ cdef inline void retire_loop(Loop* loop) noexcept nogil:
 cdef inline void on_told(uv_async_t* handle) noexcept nogil:
     # By another thread, or by the last round, which had more to do.
     cdef Loop* loop = <Loop*>handle.data
-    loop.now = <int64_t>uv_hrtime()
+    wake_up(loop)
     if loop.shared.is_retired.load() and not loop.is_retired:
         retire_loop(loop)
     if loop.shared.is_draining.load() and not loop.is_draining:

@@ -82,6 +82,7 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         size_t sent
         int64_t held
         unique_ptr[Flow] flow
+        void forget_message() noexcept
         size_t unsent() noexcept
         size_t copy_answer(uint8_t* to, size_t room) noexcept
         size_t copy_flow(uint8_t* to, size_t room) noexcept
