@@ -34,8 +34,9 @@ KNOWS: Mapping[str, frozenset[str]] = {
         "journal": "_core engine units v1 vocabulary",
         "front": "_core engine journal",
         "server": "_core atp clock front journal settings units v1 vocabulary",
-        "load": "vocabulary",
-        "cli": "atp capfile client clock journal load replay server settings units v1 vocabulary",
+        "load": "history vocabulary",
+        "cli": "atp capfile client clock history journal load replay server settings units v1"
+        " vocabulary",
     }.items()
 }
 """Each room and the rooms that it may import from."""

@@ -7,21 +7,21 @@ is called over HTTP/2 without TLS.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from atp.cli import tables
+from atp.cli import load_goods, tables
 from atp.cli.failed import NOT_JUDGED, REFUSED, Failed
 from atp.cli.session import AnyFunction, Session, asks
 from atp.cli.values import DURATION
-from atp.vocabulary import ReserveOutcome, StockOutcome
+from atp.vocabulary import ReserveOutcome
 
 if TYPE_CHECKING:
     from atp.load import LoadPlan, LoadResult
 
 SKU_PREFIX = "LOAD-TEST-"
-BATCH_SKUS = 4_096
 NS_PER_SECOND = 1_000_000_000
 SHARES = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))
 HONEST = frozenset((ReserveOutcome.GRANTED, ReserveOutcome.STOCK_SHORT, ReserveOutcome.CAP_REACHED))
@@ -63,6 +63,9 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--seed", type=click.IntRange(0), default=1, show_default=True,
                  help="Decides who asks for what."),
     click.option("--run", "run_name", help="Begins every request id.  [default: the time]"),
+    click.option("--history", type=click.Path(file_okay=False, path_type=Path), metavar="DIRECTORY",
+                 help="Record every call and its answer in files of this directory, for"
+                 " an audit.  [default: nothing is recorded]"),
 ]  # fmt: skip
 
 
@@ -96,7 +99,8 @@ def load_test(session: Session, *, stock: int, **values: Any) -> None:
     from atp import load  # noqa: PLC0415 - late, so that help stays fast
 
     plan = _plan(values)
-    _set_stock(session, plan.sku_names(), stock)
+    goods = [(sku, stock) for sku in plan.sku_names()]
+    load_goods.set_stock(session, goods, plan.history, f"{plan.run_name.strip('-')}-setup")
     try:
         result = load.run(plan)
     except load.LoadFailed as failed:
@@ -131,19 +135,10 @@ def _plan(values: dict[str, Any]) -> LoadPlan:
             seed=values["seed"],
             outcomes=HONEST,
             allow_refused_calls=True,
+            history=values["history"],
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-
-def _set_stock(session: Session, skus: list[str], units: int) -> None:
-    for start in range(0, len(skus), BATCH_SKUS):
-        batch = skus[start : start + BATCH_SKUS]
-        replies = session.client.batch_set_stock([(sku, units) for sku in batch])
-        for sku, reply in zip(batch, replies, strict=True):
-            if reply.outcome is not StockOutcome.DONE:
-                reason = tables.word(reply.outcome)
-                raise Failed(f"{sku}: its stock was not set to {units:,}: {reason}", REFUSED)
 
 
 def _show(session: Session, plan: LoadPlan, result: LoadResult) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from atp.load._native import Generator
 from atp.load.plan import Kind, LoadPlan, Spread
+from atp.load.recording import recorded
 from atp.load.result import STATUS_NAMES, LoadResult
 from atp.vocabulary import ChangeOutcome, ReserveOutcome
 
@@ -60,9 +61,12 @@ def run(plan: LoadPlan, *, on_step: Callable[[LoadResult], None] | None = None) 
         try:
             if not generator.greet(seconds=CONNECT_S):
                 raise LoadFailed(f"{plan.address} does not speak HTTP/2 within {CONNECT_S:g} s")
-            _drive(plan, generator, on_step)
+            with recorded(plan, generator):
+                _drive(plan, generator, on_step)
         except ConnectionError as error:
             raise LoadFailed(f"{plan.address}: {error}", _result(generator)) from error
+        except OSError as error:
+            raise LoadFailed(_history_fault(error), _result(generator)) from error
         result = _result(generator)
     finally:
         for each in sockets:
@@ -71,6 +75,12 @@ def run(plan: LoadPlan, *, on_step: Callable[[LoadResult], None] | None = None) 
     if faults:
         raise LoadFailed("; ".join(faults), result)
     return result
+
+
+def _history_fault(error: OSError) -> str:
+    if isinstance(error, FileExistsError):
+        return f"{error.filename}: there is a history already; name another folder, or another run"
+    return f"{error.filename}: the history can't be written: {error.strerror}"
 
 
 def _connect(address: str) -> socket.socket:

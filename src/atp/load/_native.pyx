@@ -1,7 +1,11 @@
 # The load generator's compiled unit: calls of atp.v1 over HTTP/2, many at once, without the GIL.
-# It knows the wire format and nothing of the server; sockets are opened and closed by Python.
+# It knows the wire format and nothing of the server; sockets and files are opened and closed by
+# Python.
+import os
+
 from libc.stdint cimport int32_t, int64_t
 from libcpp.vector cimport vector
+from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport close
 
 from atp.load cimport native as N
@@ -16,6 +20,7 @@ cdef class Generator:
     cdef Schedule schedule
     cdef int epoll
     cdef int64_t patience_ns
+    cdef str history_path
 
     def __cinit__(
         self, const int32_t[:, ::1] draws not None, *, list sockets not None,
@@ -71,6 +76,31 @@ cdef class Generator:
         self._raise_if_ended()
         return are_ready
 
+    def record(
+        self, int file, *, str path, bytes clock_name, bytes recorder, bytes settings_json
+    ):
+        # From now on all is recorded, as one file of a history; to be said before `begin`.
+        cdef N.Recorder told
+        cdef timespec now
+        clock_gettime(CLOCK_REALTIME, &now)
+        told.wall_time_ns = <int64_t>now.tv_sec * 1_000_000_000 + now.tv_nsec
+        told.clock_name, told.name, told.settings_json = clock_name, recorder, settings_json
+        self.history_path = path
+        self.traffic.history.reset(new N.HistoryWriter(file))
+        self.traffic.history.get().begin(told, N.now_ns())
+
+    def end_record(self):
+        # The last entry; returns once all is written. OSError: it could not be.
+        cdef int error
+        if self.traffic.history.get() == NULL:
+            return
+        with nogil:
+            self.traffic.history.get().finish(N.now_ns())
+        error = self.traffic.history.get().error()
+        self.traffic.history.reset()
+        if error:
+            raise OSError(error, os.strerror(error), self.history_path)
+
     def begin(self, *, int64_t calls, double seconds, double rate):
         # From now on calls are due: `calls` at most, for `seconds`, `rate` a second (0: a closed
         # loop, each after the one before).
@@ -97,6 +127,9 @@ cdef class Generator:
         with nogil:
             is_over = run_until(
                 self.epoll, self.connections, &self.schedule, self.traffic, until)
+            if self.traffic.history.get() != NULL:
+                self.traffic.history.get().hand_over()
+        self._raise_if_unwritten()
         self._raise_if_ended()
         return is_over
 
@@ -150,6 +183,13 @@ cdef class Generator:
     def latencies(self):
         # (counts by bucket, the longest in nanoseconds) of calls answered OK.
         return self.traffic.tally.latencies.counts(), self.traffic.tally.latencies.most()
+
+    cdef _raise_if_unwritten(self):
+        cdef int error = 0
+        if self.traffic.history.get() != NULL:
+            error = self.traffic.history.get().error()
+        if error:
+            raise OSError(error, os.strerror(error), self.history_path)
 
     cdef _raise_if_ended(self):
         for index in range(self.connections.size()):

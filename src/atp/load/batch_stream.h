@@ -14,6 +14,7 @@ namespace atp::load {
 struct Batch {
   std::int64_t due;
   std::int64_t commands;
+  std::int64_t number = 0;  // in the history
 };
 
 class BatchStream {

@@ -20,6 +20,8 @@ struct CallSlot {
   std::int64_t due = 0;      // from when on its time counts
   std::string part;          // of a message that came in pieces
   std::string hold;          // that its answer granted
+  std::int64_t number = 0;   // in the history
+  std::string response;      // kept for the history
 };
 
 class CallSlots {
@@ -46,6 +48,7 @@ class CallSlots {
     slot.due = due;
     slot.part.clear();
     slot.hold.clear();
+    slot.response.clear();
     next_ += 2;
     ++open_;
     return &slot;

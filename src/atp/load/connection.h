@@ -11,6 +11,7 @@
 
 #include "batch_stream.h"
 #include "call_slots.h"
+#include "refusals.h"
 #include "wire.h"
 
 namespace atp::load {
@@ -41,7 +42,7 @@ class Connection final : public Wire {
         traffic()->requests.add_commit_to_batch(&message_, hold);
       }
       commits_.clear();
-      send_batch(Batch{now, count});
+      send_batch(Batch{now, count}, now);
       return;
     }
     traffic()->requests.add_commit(&message_, commits_.front());
@@ -63,7 +64,7 @@ class Connection final : public Wire {
       for (std::int64_t left = pattern.batch; left > 0; --left) {
         requests.add_reserve_to_batch(&message_, traffic()->draw(), traffic()->number());
       }
-      send_batch(Batch{due, pattern.batch});
+      send_batch(Batch{due, pattern.batch}, now);
     }
   }
 
@@ -103,7 +104,7 @@ class Connection final : public Wire {
     if (slot == nullptr) return true;
     if (heads.http_status != 0) slot->http_status = heads.http_status;
     if (heads.grpc_status >= 0) slot->status = heads.grpc_status;
-    if (is_last) finish(slot, heads.grpc_message);
+    if (is_last) finish(slot, heads.grpc_message, heads.details);
     return true;
   }
 
@@ -159,7 +160,8 @@ class Connection final : public Wire {
 
   void send_call(Kind kind, std::int64_t due, std::int64_t now) {
     const std::size_t method = static_cast<std::size_t>(kind);
-    const CallSlot* slot = slots_.take(kind, due);
+    CallSlot* slot = slots_.take(kind, due);
+    slot->number = record_sent(kMethods[method], due, now);
     std::string_view heads = heads_of(method, kPaths[method]);
     if (const std::int64_t deadline_ns = traffic()->pattern.deadline_ns) {
       timed_block_.assign(heads);
@@ -177,13 +179,14 @@ class Connection final : public Wire {
     ++traffic()->tally.asked;
   }
 
-  void send_batch(const Batch& batch) {
+  void send_batch(Batch batch, std::int64_t now) {
     if (stream_id_ == 0) {
       stream_id_ = 1;
       stream_.window = stream_window_;
       append_frame(&out_, kHeaders, kEndHeaders, stream_id_, heads_of(kExecute, kPaths[kExecute]));
     }
     traffic()->requests.end_batch(&message_);
+    batch.number = record_sent(Method::kExecute, batch.due, now);
     stream_.add(batch, message_);
     message_.clear();
     stream_.pump(&out_, stream_id_, &send_window_);
@@ -193,16 +196,31 @@ class Connection final : public Wire {
   void take_message(CallSlot* slot, std::string_view message) {
     if (slot->has_message) ++traffic()->tally.malformed;  // a second one
     slot->has_message = true;
+    if (traffic()->history) slot->response.assign(message);
     slot->hold = reader_.read(slot->kind, message);
   }
 
-  void finish(CallSlot* slot, std::string_view text) {
+  // The message being written goes out now; gives its number in the history.
+  std::int64_t record_sent(Method method, std::int64_t due, std::int64_t now) {
+    if (!traffic()->history) return 0;
+    return traffic()->history->add_sent(method, message_, due == now ? 0 : due, now);
+  }
+  void record_ended(std::int64_t number, int status, std::string_view response,
+                    std::string_view text, std::string_view details) {
+    if (!traffic()->history) return;
+    const bool is_known = status >= 0 && status < static_cast<int>(kNoStatus);
+    traffic()->history->add_ended(number, is_known ? status : kUnknown, response, text,
+                                  is_refusal(details), now_);
+  }
+
+  void finish(CallSlot* slot, std::string_view text, std::string_view details = {}) {
+    std::string http;
     if (slot->status < 0 && slot->http_status != 200 && slot->http_status != 0 && text.empty()) {
-      const std::string told = "HTTP status " + std::to_string(slot->http_status);
-      traffic()->finish(slot->status, told, slot->due, now_);
-    } else {
-      traffic()->finish(slot->status, text, slot->due, now_);
+      http = "HTTP status " + std::to_string(slot->http_status);
+      text = http;
     }
+    traffic()->finish(slot->status, text, slot->due, now_);
+    record_ended(slot->number, slot->status, slot->response, text, details);
     if (slot->status == 0 && !slot->has_message) ++traffic()->tally.malformed;
     if (!slot->hold.empty() && traffic()->pattern.commits) commits_.push_back(slot->hold);
     slots_.give(slot);
@@ -225,6 +243,7 @@ class Connection final : public Wire {
         if (traffic()->pattern.commits) commits_.emplace_back(hold);
       });
       traffic()->finish(0, {}, batch.due, now_);
+      record_ended(batch.number, 0, message, {}, {});
     });
     if (!is_right) return end("the server compressed an answer unasked");
     if (head.flags & kEndStream) end_batches(-1, "the stream ended without a status");
@@ -237,7 +256,9 @@ class Connection final : public Wire {
     stream_ended_ = true;
     const bool is_early = !stream_.half_closed || stream_.open() > 0;
     for (; stream_.open() > 0; stream_.forget_oldest()) {
-      traffic()->finish(status == 0 ? -1 : status, text, stream_.oldest().due, now_);
+      const Batch& batch = stream_.oldest();
+      traffic()->finish(status == 0 ? -1 : status, text, batch.due, now_);
+      record_ended(batch.number, status == 0 ? -1 : status, {}, text, {});
     }
     if (is_early || status != 0) {
       end("the stream of batches ended with gRPC status " + std::to_string(status) + " " +
@@ -245,7 +266,10 @@ class Connection final : public Wire {
     }
   }
 
+  static constexpr int kUnknown = 2;  // gRPC's status for what has none
   static constexpr std::size_t kExecute = 3;
+  static constexpr std::array<Method, 3> kMethods{Method::kReserve, Method::kCommit,
+                                                  Method::kGetAvailability};
   static constexpr std::array<std::string_view, 4> kPaths{
       "/atp.v1.ReservationService/Reserve", "/atp.v1.ReservationService/Commit",
       "/atp.v1.ReservationService/GetAvailability", "/atp.v1.ReservationService/Execute"};

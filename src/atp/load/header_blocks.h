@@ -16,7 +16,8 @@ namespace atp::load {
 struct AnswerHeads {
   int http_status = 0;
   int grpc_status = -1;
-  std::string_view grpc_message;  // until the next block is read
+  std::string_view grpc_message;  // this and the next until another block is read
+  std::string_view details;       // of a status that is not OK, as base64
 };
 
 class RequestTable {
@@ -128,6 +129,8 @@ class AnswerDecoder {
       heads->http_status = number(value);
     } else if (name == "grpc-message") {
       heads->grpc_message = value;
+    } else if (name == "grpc-status-details-bin") {
+      heads->details = value;
     }
   }
 

@@ -1,6 +1,7 @@
 # What the headers here declare, as far as Cython uses it, and the few calls of Linux for a loop.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libcpp cimport bool as cbool
+from libcpp.memory cimport unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 from posix.time cimport timespec
@@ -32,6 +33,20 @@ cdef extern from "atp/load/requests.h" namespace "atp::load" nogil:
         cbool brief
 
 
+cdef extern from "atp/load/history.h" namespace "atp::load" nogil:
+    cppclass Recorder:
+        string clock_name, name, settings_json
+        int64_t wall_time_ns
+
+    cppclass HistoryWriter:
+        HistoryWriter(int file) except +
+        void begin(const Recorder& recorder, int64_t now) except +
+        void add_unsent(int64_t count, int64_t now) noexcept
+        void hand_over() noexcept
+        void finish(int64_t now) noexcept
+        int error() noexcept
+
+
 cdef extern from "atp/load/traffic.h" namespace "atp::load" nogil:
     int64_t now_ns() noexcept
 
@@ -45,6 +60,7 @@ cdef extern from "atp/load/traffic.h" namespace "atp::load" nogil:
                 string authority) except +
         Pattern pattern
         Tally tally
+        unique_ptr[HistoryWriter] history
 
 
 cdef extern from "atp/load/connection.h" namespace "atp::load" nogil:

@@ -6,8 +6,10 @@ Chance comes from the plan's seed alone, so that the same plan asks the same thi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +20,7 @@ DRAWS = 1 << 18
 ID_BYTES = 36
 CUSTOMERS_MAX = 10**8
 ADDRESSES_MAX = 10**6
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 ONLY_GRANTED = frozenset({ReserveOutcome.GRANTED})
 
 
@@ -81,6 +84,8 @@ class LoadPlan:
     allow_refused_calls: bool = False
     stalled_s: float = 10.0
     """Without any answer for so long, the load ends."""
+    history: Path | None = None
+    """The folder in which a new file records every call, named after `run_name`."""
 
     def __post_init__(self) -> None:
         bounds: tuple[tuple[str, float, float, float], ...] = (
@@ -106,6 +111,9 @@ class LoadPlan:
             raise ValueError("calls and duration_s are both missing: the load would never end")
         if not 0 < len(self.run_name.encode()) <= ID_BYTES - 12:
             raise ValueError(f"run_name must have 1 to {ID_BYTES - 12} bytes")
+        if self.history is not None and not _FILE_NAME.fullmatch(self.run_name):
+            told = "only a-z A-Z 0-9 . _ - may be in it"
+            raise ValueError(f"run_name names the history's file: {told}")
         if len(self.sku_prefix.encode()) + self.sku_digits > 64:
             raise ValueError("sku_prefix and sku_digits make more than 64 bytes")
         if self.batch and self.kind is Kind.AVAILABILITY:

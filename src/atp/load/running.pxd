@@ -72,6 +72,8 @@ cdef inline bint give_out(
     # An open loop: what is due goes to connections with room, in turn. False when none has any.
     cdef size_t tried
     cdef Connection* connection
+    cdef bint has_room = True
+    cdef int64_t given_up = 0
     cdef int64_t due = next_due(schedule, now)
     for tried in range(connections.size()):
         connection = connections[tried]
@@ -82,9 +84,11 @@ cdef inline bint give_out(
         if schedule.patience_ns > 0 and now - due > schedule.patience_ns:
             traffic.tally.expired += 1
             schedule.begun += 1
+            given_up += 1
         else:
             if tried == connections.size():
-                return False
+                has_room = False
+                break
             connection = connections[schedule.next_connection]
             schedule.next_connection = (schedule.next_connection + 1) % connections.size()
             tried += 1
@@ -94,7 +98,9 @@ cdef inline bint give_out(
             schedule.begun += 1
             tried = 0
         due = next_due(schedule, now)
-    return True
+    if given_up > 0 and traffic.history.get() != NULL:
+        traffic.history.get().add_unsent(given_up, now)
+    return has_room
 
 
 cdef inline void wait(int epoll, EpollEvent* events, int* count, int64_t wait_ns) noexcept nogil:

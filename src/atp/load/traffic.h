@@ -4,10 +4,12 @@
 #include <time.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "answers.h"
+#include "history.h"
 #include "requests.h"
 
 namespace atp::load {
@@ -62,6 +64,7 @@ struct Traffic {
   const Requests requests;
   const std::string authority;
   Tally tally;
+  std::unique_ptr<HistoryWriter> history;  // nullptr: nothing is recorded
 
  private:
   std::vector<Draw> draws_;
