@@ -16,6 +16,7 @@ from atp.vocabulary import (
     Stock,
     StockReason,
     StockReply,
+    StockTotals,
 )
 
 LIMITS: Final[dict[str, int]]
@@ -141,6 +142,20 @@ class Engine:
         """All caps in order of cap id (bytes)."""
 
     def status(self) -> EngineStatus: ...
+    def totals(self) -> StockTotals:
+        """Sums over all SKUs, shard by shard, each as it is then."""
+
+    def hot_skus(self, count: int) -> list[tuple[str, int]]:
+        """The SKUs that reserves ask for most, hottest first, and how hot each is: how often it was
+        asked for since cool_skus(), and half of what it was before. Some 1,500 are known."""
+
+    def cool_skus(self) -> None:
+        """Half of all heat goes. How often this is called is how long a SKU stays hot."""
+
+    def cap_hits(self) -> list[tuple[str, int, int]]:
+        """Of each cap: its id, how many commands it refused, how many it would have in shadow mode,
+        as get_cap() has them."""
+
     def limits(self) -> list[Limit]:
         """Every bound with its use."""
 

@@ -80,6 +80,7 @@ include "core/cap_table.pxi"
 include "core/cap_events.pxi"
 include "core/cap_restore.pxi"
 include "core/keeping.pxi"
+include "core/figures.pxi"
 include "core/rows.pxi"
 include "core/bulk.pxi"
 
@@ -247,6 +248,21 @@ cdef class Engine:
 
     def status(self):
         return engine_status(self.engine, len(self.caps))
+
+    def totals(self):
+        return stock_totals(self.engine)
+
+    def hot_skus(self, Py_ssize_t count):
+        return hottest(self.engine, count)
+
+    def cool_skus(self):
+        cdef L.Engine* engine = self.engine
+        with nogil:
+            cool_all(engine)
+
+    def cap_hits(self):
+        with self.caps_guard:
+            return hits_of_caps(self.engine)
 
     def limits(self):
         return limit_rows(self.engine, len(self.caps))

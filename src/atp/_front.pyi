@@ -30,10 +30,23 @@ class FrontOptions(NamedTuple):
     durable: bool
     """Answers wait until what they tell of is durable."""
 
+TIME_BOUNDS_NS: tuple[int, ...]
+"""Upper bounds of the counts of times, in order."""
+
+class TimeCounts(NamedTuple):
+    """How long things took."""
+
+    counts: tuple[int, ...]
+    """How many took no longer than each of the bounds and longer than the one before; the last:
+    longer than all."""
+    sum_ns: int
+
 class FrontStatistics(NamedTuple):
     """Counts since the start, and how things are now."""
 
     connections: int
+    accepted: int
+    """Connections since the start."""
     open_calls: int
     parked: int
     """Answers that wait for the writer."""
@@ -47,8 +60,14 @@ class FrontStatistics(NamedTuple):
     """Judged commands by method and outcome, as numbered in atp.vocabulary."""
     refused: dict[str, int]
     """Connections and calls turned away, by the option that said so."""
+    journal_refused: dict[str, int]
+    """Commands that were not judged because of the journal, by reason; those of batches too."""
     ended: dict[str, int]
     """Connections that were ended, by the reason of their guard."""
+    latencies: dict[str, TimeCounts]
+    """Of calls answered OK or DEADLINE_EXCEEDED, by method; Execute's are of batches answered. From
+    when the first bytes (of a batch, the last) were read to when the answer was handed to the
+    socket."""
 
 class Front:
     """Serves ReservationService and health on native threads, one for each loop."""

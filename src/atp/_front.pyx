@@ -22,17 +22,19 @@ from atp._core cimport Engine
 from atp.engine.native cimport store
 from atp.front.answer cimport Answer
 from atp.front.guards cimport FINE, GUARD_COUNT, Guard, guard_name
-from atp.front.judge_state cimport COUNTED_METHODS, COUNTED_OUTCOMES, Judge
+from atp.front.judge_state cimport COUNTED_METHODS, COUNTED_OUTCOMES, JOURNAL_REASONS, Judge
 from atp.front.judging cimport check_bounds, judge_call
 from atp.front.looping cimport close_loop, open_loop, run_loop, stand_in
 from atp.front.methods cimport (
     COMMIT, EXECUTE, EXTEND, GET_AVAILABILITY, GET_RESERVATION, RELEASE, RESERVE,
 )
 from atp.front.state cimport (
-    CALL_METHODS, CODES, Loop, REFUSED_REASONS, Shared, connections, held_bytes, open_calls,
+    CALL_METHODS, CODES, Loop, REFUSED_REASONS, Shared, TIMED_METHODS, connections, held_bytes,
+    open_calls,
 )
 from atp.front.uv cimport uv_async_send
 from atp.journal._native cimport Writer
+from atp.journal.time_counts cimport TIME_BOUNDS, TIME_PLACES
 
 import os
 import socket

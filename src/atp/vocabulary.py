@@ -262,6 +262,15 @@ class EngineStatus(NamedTuple):
     bytes: int
 
 
+class StockTotals(NamedTuple):
+    """Units over all SKUs, and how many holds an engine let expire, those of a replay apart."""
+
+    on_hand: int
+    held: int
+    sold: int
+    expired_holds: int
+
+
 class CheckReport(NamedTuple):
     """A recount of the laws over the whole state; no violations: every law holds."""
 

@@ -32,6 +32,9 @@ cdef struct Recount:
     int64_t linked
     int64_t due_lines
     int64_t told
+    int64_t on_hand  # of one shard
+    int64_t held
+    int64_t sold
 
 
 cdef inline void note(vector[uint64_t]& found, int violation, uint32_t ref) noexcept nogil:
@@ -101,6 +104,9 @@ cdef inline void recount_skus(
             continue
         count.skus += 1
         count.due_lines += sku.heap_count
+        count.on_hand += sku.on_hand
+        count.held += sku.held
+        count.sold += sku.sold
         if sku.held < 0 or sku.held > sku.on_hand:
             note(found, VIOLATION_OVERSOLD, places[i] | base)
         if sku.on_hand != sku.received + sku.adjusted - sku.sold:
@@ -129,9 +135,15 @@ cdef inline void recount_counters(
 
 
 cdef inline void recount(Engine* engine, Recount* count, Walk* walk) noexcept nogil:
+    cdef Shard* shard
     cdef uint32_t i
     for i in range(SHARDS):
-        recount_skus(engine, engine.shard(i), False, count, walk.found, walk.places)
+        shard = engine.shard(i)
+        count.on_hand = count.held = count.sold = 0
+        recount_skus(engine, shard, False, count, walk.found, walk.places)
+        if (count.on_hand != shard.on_hand or count.held != shard.held
+                or count.sold != shard.sold):
+            note(walk.found, VIOLATION_TOTALS, 0)
         recount_counters(engine, engine.shard(i), count, walk.found, walk.places)
     for i in range(SHARDS):
         recount_records(engine, engine.shard(i), -1, count, walk.found, walk.places)

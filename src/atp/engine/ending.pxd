@@ -117,4 +117,5 @@ cdef inline void expire_hold(Engine* engine, Record* record, int64_t now) noexce
     clear_facts(&facts, now)
     facts.key = &record.key
     sequence = record_change(engine, EXPIRED, &facts)
+    engine.shard(home(record.key.low)).expired_holds += 1
     give_back_all(engine, record, STATE_EXPIRED, record.expire_time, now, sequence)

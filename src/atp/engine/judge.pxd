@@ -12,8 +12,8 @@ from atp.engine.caps cimport (
 )
 from atp.engine.ending cimport whole_mask
 from atp.engine.layout cimport (
-    Engine, Line, Record, Ref, Rule, Shard, available_of, held_of, home, kind_of, lines_of,
-    record_at, sku_at, was_partial,
+    Engine, Line, PLACE_BITS, Record, Ref, Rule, Shard, available_of, held_of, home, kind_of,
+    lines_of, record_at, sku_at, was_partial,
 )
 from atp.engine.limits cimport NEVER, TIME_MAX
 from atp.engine.locks cimport mask_of_hash, unlock
@@ -144,6 +144,7 @@ cdef inline void read_lines(Case* case) noexcept nogil:
         line.first_expire = NEVER
         line.outcome = LINE_SKU_UNKNOWN
         if line.sku != NULL:
+            case.engine.shard(line.ref >> PLACE_BITS).hot.ask(line.ref)
             line.available = available_of(line.sku)
             line.held = line.sku.held
             line.outcome = LINE_GRANTED

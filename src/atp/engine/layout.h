@@ -10,19 +10,17 @@
 #include <string_view>
 #include <vector>
 
-#include "native.h"
+#include "buckets.h"
+#include "hot.h"
 
 namespace atp {
 
-using Ref = std::uint32_t;  // 0 names nothing
 constexpr unsigned kShards = 64;
 constexpr unsigned kPlaceBits = 26;
 constexpr Ref kPlaceMask = (Ref{1} << kPlaceBits) - 1;
 constexpr std::size_t kGranule = 8;
 constexpr std::size_t kArenaBytes = (std::size_t{1} << kPlaceBits) * kGranule;
 constexpr unsigned kSizeClasses = 144;  // size_class() of a whole arena is the last of them
-constexpr std::size_t kPage = 4096;
-constexpr std::size_t kPagesFrom = 32768;  // tables of this size and more have pages of their own
 
 // A SKU; its name follows in place.
 struct Sku {
@@ -142,59 +140,6 @@ struct CounterTraits {
     return counter->cap_uid == wanted->cap_uid && counter->sku == wanted->sku &&
            counter->subject_size == wanted->subject_size &&
            same_bytes(block + kCounterSubjectAt, wanted->subject, wanted->subject_size);
-  }
-};
-
-// Where a table's buckets are, for whoever fetches one into the cache ahead of its use and holds
-// no lock: being wrong costs time, never an answer. No such read meets memory that is gone: old
-// buckets keep their addresses, without memory behind them, until the table goes.
-struct BucketPlaces {
-  struct Retired {
-    Retired* next;
-    std::size_t size;
-  };
-  char* current = nullptr;
-  Retired* retired = nullptr;
-
-  ~BucketPlaces() {
-    while (retired != nullptr) {
-      Retired* const one = retired;
-      retired = one->next;
-      release(one, one->size);
-    }
-  }
-  void* take(std::size_t size) {
-    void* at = size < kPagesFrom ? std::malloc(size) : take_pages(size);
-    if (at == nullptr) throw std::bad_alloc();
-    __atomic_store_n(&current, static_cast<char*>(at), __ATOMIC_RELEASE);
-    return at;
-  }
-  void retire(void* at, std::size_t size) {
-    if (size < sizeof(Retired)) return std::free(at);
-    if (size >= kPagesFrom) empty_pages(static_cast<char*>(at) + kPage, size - kPage);
-    retired = new (at) Retired{retired, size};
-  }
-  static void release(void* at, std::size_t size) {
-    if (size < kPagesFrom) {
-      std::free(at);
-    } else {
-      drop_pages(at, size);
-    }
-  }
-};
-
-template <class T>
-struct KnownPlace {
-  using value_type = T;
-  BucketPlaces* places;
-  explicit KnownPlace(BucketPlaces* known) : places(known) {}
-  template <class U>
-  KnownPlace(const KnownPlace<U>& other) : places(other.places) {}
-  T* allocate(std::size_t count) { return static_cast<T*>(places->take(count * sizeof(T))); }
-  void deallocate(T* at, std::size_t count) { places->retire(at, count * sizeof(T)); }
-  template <class U>
-  bool operator==(const KnownPlace<U>& other) const {
-    return places == other.places;
   }
 };
 
@@ -379,6 +324,12 @@ struct alignas(64) Shard {
   std::int64_t live_told = 0;                 // of these, what shared.live_holds knows of
   std::int64_t used_bytes = 0;
   Aside* aside = nullptr;  // the snapshot's, with the cut
+  // Of all of this shard's SKUs; and of its holds, how many expired here, those replayed apart.
+  std::int64_t on_hand = 0;
+  std::int64_t held = 0;
+  std::int64_t sold = 0;
+  std::int64_t expired_holds = 0;
+  Hot hot;
   Index<SkuTraits> skus;
   Index<RecordTraits> records;
   Index<CounterTraits> counters;

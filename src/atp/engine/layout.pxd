@@ -9,6 +9,16 @@ from atp.engine.native cimport Key, Lock
 ctypedef uint32_t Ref
 
 
+cdef extern from "atp/engine/hot.h" namespace "atp" nogil:
+    const unsigned int HOT_KNOWN "atp::Hot::kKnown"
+
+    cppclass Hot:
+        void ask(Ref sku) noexcept
+        void cool() noexcept
+        Ref sku(unsigned int i) noexcept
+        uint32_t count(unsigned int i) noexcept
+
+
 cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
     const uint32_t PLACE_MASK "atp::kPlaceMask"
     const uint32_t PLACE_BITS "atp::kPlaceBits"
@@ -114,6 +124,11 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         int64_t live_holds
         int64_t live_told
         int64_t used_bytes
+        int64_t on_hand
+        int64_t held
+        int64_t sold
+        int64_t expired_holds
+        Hot hot
         Index skus
         Index records
         Index counters

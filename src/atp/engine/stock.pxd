@@ -1,5 +1,5 @@
 # SKUs: finding them, making them, and the two laws of their counters. Owns every change of on
-# hand, held and sold; each change is checked where it is made.
+# hand, held and sold, in the SKU and in its shard's sums; each change is checked where it is made.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -54,6 +54,7 @@ cdef inline void hold_units(
 ) noexcept nogil:
     keep_sku(shard, sku)
     sku.held += quantity
+    shard.held += quantity
     sku.last_sequence = sequence
     check_laws(sku)
 
@@ -63,6 +64,7 @@ cdef inline void give_back_units(
 ) noexcept nogil:
     keep_sku(shard, sku)
     sku.held -= quantity
+    shard.held -= quantity
     sku.last_sequence = sequence
     check_laws(sku)
 
@@ -74,6 +76,9 @@ cdef inline void sell_units(
     sku.held -= quantity
     sku.on_hand -= quantity
     sku.sold += quantity
+    shard.held -= quantity
+    shard.on_hand -= quantity
+    shard.sold += quantity
     sku.last_sequence = sequence
     check_laws(sku)
 
@@ -91,5 +96,6 @@ cdef inline void change_on_hand(
     sku.received += received
     sku.adjusted += adjusted
     sku.on_hand += received + adjusted
+    shard.on_hand += received + adjusted
     sku.last_sequence = sequence
     check_laws(sku)

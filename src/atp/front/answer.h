@@ -12,6 +12,7 @@ struct Answer {
   std::string details;  // of an error: a serialized google.rpc.Status, not yet base64
   int code = 0;         // gRPC's status
   std::int64_t reveals = 0;  // the newest change that the answer tells of or lets see; 0: none
+  std::int64_t began = 0;    // of a batch: when its last bytes were read; 0: not timed
 
   // For the next call; the memory stays.
   void clear() {
@@ -20,6 +21,7 @@ struct Answer {
     details.clear();
     code = 0;
     reveals = 0;
+    began = 0;
   }
 };
 

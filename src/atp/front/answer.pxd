@@ -10,4 +10,5 @@ cdef extern from "atp/front/answer.h" namespace "atp" nogil:
         string details
         int code
         int64_t reveals
+        int64_t began
         void clear() noexcept

@@ -10,7 +10,7 @@ from atp.front.nghttp2 cimport (
     nghttp2_session, nghttp2_session_resume_data, nghttp2_submit_rst_stream,
 )
 from atp.front.state cimport (
-    BATCHES_MOST, CODES, Call, Connection, Flow, Loop, Refusal, unlink_call,
+    BATCHES_MOST, CODES, Call, Connection, EXECUTE, Flow, Loop, Refusal, unlink_call,
 )
 
 
@@ -47,8 +47,11 @@ cdef inline void queue_call(Loop* loop, Call* call) noexcept nogil:
 
 
 cdef inline void close_answer(Loop* loop, Call* call, int code) noexcept nogil:
-    # It is answered from here on, with this code.
+    # It is answered from here on, with this code. Only the time of those that were not turned away
+    # counts: refusing quickly must not look like answering quickly. Batches count one by one.
     call.is_answered = True
+    if (code == 0 or code == 4) and call.method < EXECUTE and call.connection != NULL:
+        loop.latencies.note(&call.connection.last_told, call.method, call.began, loop.now)
     loop.counts.answered[call.method][code if 0 <= code < CODES else 2].add(1)
     if call.is_open:
         call.is_open = False
@@ -108,7 +111,8 @@ cdef inline ssize_t read_flow(
     cdef Flow* flow = call.flow.get()
     cdef Loop* loop = call.connection.loop
     cdef size_t batches = flow.outbox.size()
-    cdef size_t part = call.copy_flow(to, room)
+    cdef size_t part = call.copy_flow(
+        to, room, &loop.latencies, &call.connection.last_told, loop.now)
     hold(loop, call, -<int64_t>part)
     call.connection.unsent -= part
     if flow.ending and flow.outbox.size() == 0:

@@ -11,6 +11,7 @@
 #include "answer.h"
 #include "framing.h"
 #include "headers.h"
+#include "latency.h"
 
 namespace atp {
 
@@ -36,6 +37,7 @@ struct Flow {
   std::deque<Answer> outbox;  // judged and not yet sent, in order
   std::size_t sendable = 0;   // of them, those that need not wait any more
   std::size_t sent = 0;       // bytes of the first
+  std::int64_t heard = 0;     // when bytes of it were last read
   bool opened = false;        // the response has begun
   bool ending = false;        // nothing is taken any more; `Call::answer` is the end
 };
@@ -61,7 +63,8 @@ struct Call {
   bool is_queued = false;      // in line to be judged
   bool is_open = false;        // not answered
   bool is_answered = false;    // the last of its answer has been handed to HTTP/2
-  std::int64_t deadline = kNever;  // ns of the loop's clock, as all
+  std::int64_t began = 0;          // ns of the loop's clock, as all; when it was first heard of
+  std::int64_t deadline = kNever;
   std::int64_t whole_by = kNever;  // by then its head, or its message, must have come
   const char* view = nullptr;  // the message, while the bytes that were read lie still
   std::size_t view_size = 0;
@@ -83,6 +86,7 @@ struct Call {
     http_error = 0;
     is_put_off = false;
     unwanted = 0;
+    began = 0;
     deadline = whole_by = kNever;
     view = nullptr;
     sent = 0;
@@ -94,6 +98,7 @@ struct Call {
     forget(answer.details);
     answer.code = 0;
     answer.reveals = 0;
+    answer.began = 0;
   }
 
   void forget_message() { forget(message); }
@@ -105,8 +110,10 @@ struct Call {
     sent += part;
     return part;
   }
-  // Copies of the flow's answers what may go; those that are gone leave room for others.
-  std::size_t copy_flow(std::uint8_t* to, std::size_t room) {
+  // Copies of the flow's answers what may go; those that are gone leave room for others, and
+  // their times are noted.
+  std::size_t copy_flow(std::uint8_t* to, std::size_t room, Latencies* latencies,
+                        std::uint32_t* last, std::int64_t now) {
     std::size_t copied = 0;
     while (flow->sendable && copied < room) {
       const std::string& first = flow->outbox.front().message;
@@ -116,6 +123,8 @@ struct Call {
       flow->sent += part;
       if (flow->sent < kPrefix + first.size()) break;
       flow->sent = 0;
+      const std::int64_t batch_began = flow->outbox.front().began;
+      if (batch_began) latencies->note(last, kExecute, batch_began, now);
       flow->outbox.pop_front();
       --flow->sendable;
     }

@@ -231,6 +231,7 @@ cdef inline bint judge_batch_of(
     size = message_size(data)
     answer = &flow.outbox.emplace_back()
     judge_call(&loop.judge, EXECUTE, data + PREFIX, size, now, answer)
+    answer.began = flow.heard
     flow.inbox_at += PREFIX + size
     hold(loop, call, -<int64_t>(PREFIX + size))
     if answer.code:

@@ -197,6 +197,7 @@ cdef inline void on_arrival(uv_stream_t* listener, int status) noexcept nogil:
         return
     link_connection(&loop.connections, connection)
     loop.counts.connections.add(1)
+    loop.counts.accepted.add(1)
     uv_read_start(<uv_stream_t*>&connection.tcp, on_room, on_bytes)
     mark_dirty(connection)
 

@@ -15,7 +15,7 @@ from atp.engine.scratch cimport LineAsk, Scratch, close_scratch, open_scratch
 from atp.engine.text cimport limit_name
 from atp.engine.words cimport LIMIT_JOURNAL_SPACE
 from atp.front.judge_state cimport (
-    ASKED_COMMIT, Asked, Checked, Judge, Refused, refuse_journal, refuse_memory, refuse_second,
+    ASKED_COMMIT, Asked, Checked, Judge, refuse_journal, refuse_memory, refuse_second,
     refuse_sum, refuse_unknown_reservation,
 )
 from atp.front.methods cimport COMMIT, EXTEND, GET_RESERVATION, RESERVE
@@ -65,11 +65,12 @@ cdef inline void fill_change(
     command.default_ttl = checked.default_ttl
 
 
-cdef inline bint refuse_limit(Refused* refused, int limit) noexcept nogil:
+cdef inline bint refuse_limit(Judge* judge, int limit) noexcept nogil:
     # The journal's limits are no answer about stock: the disk is in the way, not a rule.
     if limit < LIMIT_JOURNAL_SPACE:
         return False
-    refuse_journal(refused, limit == LIMIT_JOURNAL_SPACE, limit_name(limit))
+    judge.count_refused(limit - <int>LIMIT_JOURNAL_SPACE)
+    refuse_journal(&judge.refused, limit == LIMIT_JOURNAL_SPACE, limit_name(limit))
     return True
 
 
@@ -90,7 +91,7 @@ cdef inline bint decide_reserve(
     reserve(judge.engine, command, &scratch, &answer, &view)
     if answer.outcome == 0:
         refuse_sum(&judge.refused, answer.bad_line)
-    elif not refuse_limit(&judge.refused, answer.limit):
+    elif not refuse_limit(judge, answer.limit):
         judge.count(RESERVE, answer.outcome)
         reveals[0] = answer.reveals
         most = bytes_most(&view, scratch.line_count if answer.with_lines else 0,
@@ -120,7 +121,7 @@ cdef inline bint decide_change(
     change(judge.engine, command, &scratch, &answer, &view)
     if answer.outcome == 0:
         refuse_second(&judge.refused, answer.line_index)
-    elif not refuse_limit(&judge.refused, answer.limit):
+    elif not refuse_limit(judge, answer.limit):
         judge.count(COMMIT + <int>command.kind - <int>KIND_COMMIT, answer.outcome)
         reveals[0] = answer.reveals
         most = bytes_most(&view, 0, 0)

@@ -8,6 +8,7 @@ namespace atp {
 
 constexpr int kCountedMethods = 4;   // Reserve, Commit, Release, Extend
 constexpr int kCountedOutcomes = 16;  // more than either has
+constexpr int kJournalReasons = 2;    // of commands that the journal refused: full, behind
 
 struct Judge {
   Judge(Engine* judged, std::int64_t ttl) : engine(judged), default_ttl(ttl) {}
@@ -15,12 +16,13 @@ struct Judge {
   Judge& operator=(const Judge&) = delete;
 
   // By one thread, this judge's own; read by any.
-  void count(int method, int outcome) {
-    std::int64_t* one = &counts[method][outcome];
-    __atomic_store_n(one, __atomic_load_n(one, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
-  }
+  void count(int method, int outcome) { raise(&counts[method][outcome]); }
+  void count_refused(int journal_reason) { raise(&journal_refused[journal_reason]); }
   std::int64_t counted(int method, int outcome) const {
     return __atomic_load_n(&counts[method][outcome], __ATOMIC_RELAXED);
+  }
+  std::int64_t refused_by(int journal_reason) const {
+    return __atomic_load_n(&journal_refused[journal_reason], __ATOMIC_RELAXED);
   }
 
   // After a call: memory that is more than is commonly needed goes back.
@@ -35,6 +37,7 @@ struct Judge {
   Engine* const engine;
   std::int64_t default_ttl;  // ns
   std::int64_t counts[kCountedMethods][kCountedOutcomes] = {};
+  std::int64_t journal_refused[kJournalReasons] = {};
 
   // For the call under way.
   Asked asked{};
@@ -43,6 +46,11 @@ struct Judge {
   AskedBatch batch;
   Out out;
   Refused refused;
+
+ private:
+  static void raise(std::int64_t* one) {
+    __atomic_store_n(one, __atomic_load_n(one, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+  }
 };
 
 }  // namespace atp

@@ -125,11 +125,14 @@ cdef extern from "atp/front/told_error.h" namespace "atp" nogil:
 cdef extern from "atp/front/judge_state.h" namespace "atp" nogil:
     const int COUNTED_METHODS "atp::kCountedMethods"
     const int COUNTED_OUTCOMES "atp::kCountedOutcomes"
+    const int JOURNAL_REASONS "atp::kJournalReasons"
 
     cppclass Judge:
         Judge(Engine* engine, int64_t default_ttl)
         void count(int method, int outcome) noexcept
         int64_t counted(int method, int outcome) noexcept
+        void count_refused(int journal_reason) noexcept
+        int64_t refused_by(int journal_reason) noexcept
         void close() noexcept
         Engine* engine
         int64_t default_ttl

@@ -52,6 +52,7 @@ cdef inline void flush_all(Loop* loop) noexcept nogil:
             flush(loop, connection)
             resume_reading(connection)
     loop.dirty.clear()
+    loop.latencies.end_round()
 
 
 cdef inline void set_due(Loop* loop) noexcept nogil:

@@ -80,6 +80,7 @@ cdef inline int on_begin_headers(
     call = loop.calls.take()
     call.connection = connection
     call.stream = frame.hd.stream_id
+    call.began = loop.now
     call.whole_by = loop.now + loop.shared.options.request
     note_due(loop, call.whole_by)
     link_call(&connection.calls, call)
@@ -221,6 +222,7 @@ cdef inline void take_flow(
     # The flow's own window opens again as its batches are judged.
     cdef Flow* flow = call.flow.get()
     flow.untaken += size
+    flow.heard = connection.loop.now
     if flow.ending:
         return
     hold(connection.loop, call, size)

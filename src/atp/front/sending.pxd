@@ -12,8 +12,8 @@ from atp.front.state cimport (
     Connection, Loop, PIECE_MOST, UNSENT_MOST, WRITE_MOST, unlink_connection,
 )
 from atp.front.uv cimport (
-    UV_EAGAIN, uv_buf_t, uv_close, uv_handle_t, uv_read_stop, uv_stream_t, uv_try_write, uv_write,
-    uv_write_t,
+    UV_EAGAIN, uv_buf_t, uv_close, uv_handle_t, uv_hrtime, uv_read_stop, uv_stream_t, uv_try_write,
+    uv_write, uv_write_t,
 )
 
 
@@ -162,6 +162,9 @@ cdef inline void flush(Loop* loop, Connection* connection) noexcept nogil:
         write_all(connection)
         if connection.is_closing:
             return
+    if connection.last_told:
+        # What a client is slow to take is not the server's time.
+        loop.latencies.hand_over(&connection.last_told, <int64_t>uv_hrtime())
     held_back = connection.pending.size() + connection.wire.size() + connection.unsent
     connection.guards.output(connection.moved, held_back, loop.now)
     connection.moved = 0

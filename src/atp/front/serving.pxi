@@ -8,13 +8,17 @@ FrontOptions = namedtuple(
 
 FrontStatistics = namedtuple(
     "FrontStatistics",
-    "connections open_calls parked held_bytes received_bytes sent_bytes answered outcomes refused"
-    " ended")
+    "connections accepted open_calls parked held_bytes received_bytes sent_bytes answered outcomes"
+    " refused journal_refused ended latencies")
+
+TimeCounts = namedtuple("TimeCounts", "counts sum_ns")
+TIME_BOUNDS_NS = tuple([TIME_BOUNDS[i] for i in range(TIME_PLACES - 1)])
 
 _CALL_METHODS = (
     "Reserve", "Commit", "Release", "Extend", "GetReservation", "GetAvailability", "Execute",
     "grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch", "unknown")
 _REFUSED = ("connections_max", "calls_max", "buffer_bytes_max", "wait_max")
+_JOURNAL_REASONS = ("JOURNAL_FULL", "JOURNAL_BEHIND")
 
 
 cdef object _listeners(str host, int port, int count):
@@ -185,9 +189,11 @@ cdef class Front:
         cdef Loop* loop
         answered, outcomes = {}, {}
         refused, ended = dict.fromkeys(_REFUSED, 0), {}
-        parked = received = sent = 0
+        journal_refused = dict.fromkeys(_JOURNAL_REASONS, 0)
+        accepted = parked = received = sent = 0
         for i in range(self.shared.loops.size()):
             loop = self.shared.loops[i].get()
+            accepted += loop.counts.accepted.get()
             parked += loop.counts.parked.get()
             received += loop.counts.received_bytes.get()
             sent += loop.counts.sent_bytes.get()
@@ -195,12 +201,15 @@ cdef class Front:
             _add_outcomes(loop, outcomes)
             for code in range(REFUSED_REASONS):
                 refused[_REFUSED[code]] += loop.counts.refused[code].get()
+            for code in range(JOURNAL_REASONS):
+                journal_refused[_JOURNAL_REASONS[code]] += loop.judge.refused_by(code)
             for code in range(FINE + 1, GUARD_COUNT):
                 name = guard_name(<Guard>code).decode()
                 ended[name] = ended.get(name, 0) + loop.counts.ended[code].get()
         return FrontStatistics(
-            connections(self.shared[0]), open_calls(self.shared[0]), parked,
-            held_bytes(self.shared[0]), received, sent, answered, outcomes, refused, ended)
+            connections(self.shared[0]), accepted, open_calls(self.shared[0]), parked,
+            held_bytes(self.shared[0]), received, sent, answered, outcomes, refused,
+            journal_refused, ended, _latencies(self.shared))
 
 
 cdef _add_answered(Loop* loop, dict answered):
@@ -225,3 +234,17 @@ cdef _add_outcomes(Loop* loop, dict outcomes):
             if count:
                 key = (_CALL_METHODS[method], outcome)
                 outcomes[key] = outcomes.get(key, 0) + count
+
+
+cdef dict _latencies(Shared* shared):
+    # By method, over all loops.
+    cdef size_t i, method, place
+    latencies = {}
+    for method in range(TIMED_METHODS):
+        counts, total = [0] * TIME_PLACES, 0
+        for i in range(shared.loops.size()):
+            total += shared.loops[i].get().latencies.of(method).sum()
+            for place in range(TIME_PLACES):
+                counts[place] += shared.loops[i].get().latencies.of(method).count(place)
+        latencies[_CALL_METHODS[method]] = TimeCounts(tuple(counts), total)
+    return latencies

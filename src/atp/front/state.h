@@ -65,6 +65,7 @@ constexpr std::size_t kCodes = 17;
 
 struct Counts {
   Count connections;
+  Count accepted;   // connections, since the start
   Count open_calls;  // received or parked, not answered
   Count parked;
   Count held;  // bytes
@@ -113,6 +114,7 @@ struct Connection {
   std::int64_t streams = 0;  // that it was told it may have open
   std::int64_t unsent = 0;  // bytes of answers that HTTP/2 has and has not sent
   std::size_t untaken = 0;  // received, and not yet given back to the client's window
+  std::uint32_t last_told = 0;  // of its answers of this round: see Latencies
   std::size_t frame_size = 0;
   std::uint8_t frame_flags = 0;
   Guard tripped = kFine;
@@ -147,6 +149,7 @@ struct Loop {
   const int index;
   Judge judge;
   Counts counts;
+  Latencies latencies;
   uv_loop_t uv{};
   uv_tcp_t listener{};
   uv_async_t told{};

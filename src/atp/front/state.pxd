@@ -18,7 +18,18 @@ from atp.front.turn cimport Turn
 from atp.front.uv cimport (
     uv_async_t, uv_check_t, uv_loop_t, uv_poll_t, uv_tcp_t, uv_timer_cb, uv_timer_t, uv_write_t,
 )
+from atp.journal.time_counts cimport TimeCounts
 from atp.journal.writer cimport Bell, NativeWriter
+
+
+cdef extern from "atp/front/latency.h" namespace "atp" nogil:
+    const size_t TIMED_METHODS "atp::kTimedMethods"
+
+    cppclass Latencies:
+        void note(uint32_t* last, size_t method, int64_t began, int64_t now) noexcept
+        void hand_over(uint32_t* last, int64_t now) noexcept
+        void end_round() noexcept
+        const TimeCounts& of(size_t method) noexcept
 
 
 cdef extern from "atp/front/call.h" namespace "atp" nogil:
@@ -49,6 +60,7 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         AnswerLine outbox
         size_t sendable
         size_t sent
+        int64_t heard
         cbool opened
         cbool ending
 
@@ -73,6 +85,7 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         cbool is_queued
         cbool is_open
         cbool is_answered
+        int64_t began
         int64_t deadline
         int64_t whole_by
         const char* view
@@ -85,7 +98,8 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         void forget_message() noexcept
         size_t unsent() noexcept
         size_t copy_answer(uint8_t* to, size_t room) noexcept
-        size_t copy_flow(uint8_t* to, size_t room) noexcept
+        size_t copy_flow(
+            uint8_t* to, size_t room, Latencies* latencies, uint32_t* last, int64_t now) noexcept
 
         size_t flow_left() noexcept
 
@@ -148,6 +162,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
 
     struct Counts:
         Count connections
+        Count accepted
         Count open_calls
         Count parked
         Count held
@@ -204,6 +219,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         int64_t streams
         int64_t unsent
         size_t untaken
+        uint32_t last_told
         size_t frame_size
         uint8_t frame_flags
         Guard tripped
@@ -221,6 +237,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         int index
         Judge judge
         Counts counts
+        Latencies latencies
         uv_loop_t uv
         uv_tcp_t listener
         uv_async_t told

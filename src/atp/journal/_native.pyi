@@ -39,6 +39,11 @@ class WriterStatistics(NamedTuple):
     """What room on the disk lets pass: 0 all, 1 no new holds, 2 no change."""
     is_behind: bool
     """More waits to be written than is allowed: no change passes."""
+    sync_counts: tuple[int, ...]
+    """How many syncs took how long since the start, by the bounds of atp._front.TIME_BOUNDS_NS."""
+    sync_sum_ns: int
+    lag_ns: int
+    """How long the oldest change that is not durable has been waited for."""
 
 @final
 class Writer:

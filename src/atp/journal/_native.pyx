@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint8_t
 from atp._core cimport Engine
 from atp.engine cimport layout as L
 from atp.engine.native cimport hash64, load
+from atp.journal.time_counts cimport TIME_PLACES
 from atp.journal.writer cimport (
     INTERVAL, OFF, SYNC, Durability, NativeWriter, WriterFigures, WriterOptions,
 )

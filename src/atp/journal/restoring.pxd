@@ -64,6 +64,8 @@ cdef inline const char* restore_sku(
     sku.received = entry.received
     sku.adjusted = entry.adjusted
     sku.last_sequence = entry.last_sequence
+    shard.on_hand += entry.on_hand
+    shard.sold += entry.sold
     restoring.found[shard.number].skus += 1
     restoring.found[shard.number].on_hand += entry.on_hand
     restoring.found[shard.number].sold += entry.sold
@@ -321,6 +323,7 @@ cdef inline void link_lines_of(
             sku = sku_at(engine, link.sku)
             line = line_at(engine, link.line)
             sku.held += held_of(line)
+            shard.held += held_of(line)
             if sku.held > sku.on_hand:
                 all.parts.damage.note(0, b"law 1: a SKU holds more than is on hand")
                 return

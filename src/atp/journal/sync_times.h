@@ -1,14 +1,18 @@
-// How long syncs took: the last few thousand, and the longest of all. Owns the percentiles; guarded
-// by its user.
+// How long syncs took: the last few thousand, the longest of all, and counts in fixed buckets. Owns
+// the percentiles; guarded by its user.
 #pragma once
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
+#include "time_counts.h"
+
 namespace atp {
 
 struct SyncFigures {
   std::int64_t count, p50, p99, most;  // ns, but the first
+  std::array<std::int64_t, kTimePlaces> counts;
+  std::int64_t sum;
 };
 
 class SyncTimes {
@@ -23,6 +27,8 @@ class SyncTimes {
       last_[static_cast<std::size_t>(count_) % kKept] = took;
     }
     ++count_;
+    ++counts_[time_place(took)];
+    sum_ += took;
   }
 
   // Sorts, so it takes a moment: for a copy.
@@ -32,7 +38,7 @@ class SyncTimes {
     const auto at = [&](std::size_t hundredths) {
       return last_[(last_.size() - 1) * hundredths / 100];
     };
-    return SyncFigures{count_, at(50), at(99), most_};
+    return SyncFigures{count_, at(50), at(99), most_, counts_, sum_};
   }
 
  private:
@@ -41,6 +47,8 @@ class SyncTimes {
   std::vector<std::int64_t> last_;
   std::int64_t count_ = 0;
   std::int64_t most_ = 0;
+  std::array<std::int64_t, kTimePlaces> counts_{};
+  std::int64_t sum_ = 0;
 };
 
 }  // namespace atp

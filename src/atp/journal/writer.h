@@ -9,21 +9,15 @@
 #include <condition_variable>
 
 #include "bells.h"
+#include "lag.h"
 #include "segments.h"
+#include "steady.h"
 #include "writer_words.h"
 
 namespace atp {
 
-constexpr std::int64_t kSecond = 1000000000;
 constexpr std::int64_t kPoll = 50000000;
 constexpr std::int64_t kBetweenZeros = 5000000;
-constexpr std::int64_t kLongest = 1000000 * kSecond;
-
-inline std::int64_t monotonic() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * kSecond + time.tv_nsec;
-}
 
 class Writer {
  public:
@@ -70,6 +64,7 @@ class Writer {
       const bool asked = kicked_ > durable();
       const bool by_clock =
           time >= due || used_bytes(engine_.tail) > options_.backlog_bytes_most / 4;
+      if (has_work()) lag_.note(time);
       if (committing_ || (full_ && time < retry_) || !(asked || (by_clock && has_work()))) {
         if (by_clock) due = time + options_.sync_interval;
         const std::int64_t pause = std::clamp<std::int64_t>(due - time, 1, kPoll);
@@ -140,6 +135,7 @@ class Writer {
     std::unique_lock<std::mutex> held(mutex_);
     if (durable() >= sequence) return true;
     if (failed_ || stopped_) return false;
+    lag_.note(monotonic());
     if (may_commit && !committing_ && !full_) {
       commit(held, true);
       if (durable() >= sequence) return true;
@@ -166,6 +162,7 @@ class Writer {
     std::lock_guard<std::mutex> held(mutex_);
     kicked_ = std::max(kicked_, sequence);
     if (durable() >= sequence) return ring(bell_);
+    lag_.note(monotonic());
     if (!committing_) work_.notify_one();
   }
 
@@ -181,6 +178,7 @@ class Writer {
     told.segment_bytes = load(&segment_used_);
     told.space = space_;
     told.behind = is_behind(engine_);
+    told.lag = is_all_durable() ? 0 : lag_.at(monotonic());
     held.unlock();
     told.syncs = times.figures();
     return told;
@@ -189,6 +187,7 @@ class Writer {
  private:
   std::int64_t now() const { return options_.now + monotonic() - started_; }
 
+  bool is_all_durable() const { return load(&engine_.shared.sequence) <= durable(); }
   bool has_work() const {
     return used_bytes(engine_.tail) > 0 || taken_.size > at_ ||
            (written() > durable() && options_.durability != kDurableOff);
@@ -238,6 +237,7 @@ class Writer {
     Done done = Done::kYes;
     if (taken_.size > at_) done = write_taken();
     if (done != Done::kYes) return done;
+    lag_.take(monotonic());
     taken_ = take_tail(engine_);
     at_ = 0;
     add(&taken_bytes_, static_cast<std::int64_t>(taken_.size));
@@ -311,6 +311,7 @@ class Writer {
     std::lock_guard<std::mutex> held(mutex_);
     const std::int64_t before = durable();
     store(&durable_, written());
+    lag_.settle(!is_all_durable());
     durable_bytes_ = load(&written_bytes_);
     done_.notify_all();
     if (kicked_ > before) ring(bell_);
@@ -384,6 +385,7 @@ class Writer {
   std::int64_t retry_ = 0;
   std::int64_t space_ = 0;
   std::int64_t durable_bytes_ = 0;
+  Lag lag_;
   SyncTimes sync_times_;
   Fault fault_;
 

@@ -22,6 +22,8 @@ cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
         int64_t p50
         int64_t p99
         int64_t most
+        int64_t* counts "counts.data()"
+        int64_t sum
 
     struct WriterOptions:
         size_t segment_bytes
@@ -41,6 +43,7 @@ cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
         int64_t segment_bytes
         int64_t space
         cbool behind
+        int64_t lag
 
     struct Bell:
         int fd

@@ -28,6 +28,7 @@ struct WriterFigures {
   std::int64_t segment_bytes;  // of the segment in use: its header and records
   std::int64_t space;          // the gate's level, as far as room decides it
   bool behind;
+  std::int64_t lag;  // ns; how long the oldest change that is not durable has been known of
 };
 
 }  // namespace atp

@@ -6,7 +6,7 @@ cdef dict _DURABILITIES = {"sync": SYNC, "interval": INTERVAL, "off": OFF}
 WriterStatistics = namedtuple(
     "WriterStatistics",
     "durable written waiting_records waiting_bytes syncs sync_p50_ns sync_p99_ns sync_most_ns"
-    " written_bytes segment_bytes space_level is_behind")
+    " written_bytes segment_bytes space_level is_behind sync_counts sync_sum_ns lag_ns")
 
 
 def checksum(data):
@@ -109,10 +109,12 @@ cdef class Writer:
 
     def statistics(self):
         cdef WriterFigures told
+        cdef size_t i
         with nogil:
             told = self.writer.figures()
         sequence = load(&self.engine.engine.shared.sequence)
         return WriterStatistics(
             told.durable, told.written, sequence - told.durable, max(0, told.waiting_bytes),
             told.syncs.count, told.syncs.p50, told.syncs.p99, told.syncs.most, told.written_bytes,
-            told.segment_bytes, told.space, told.behind)
+            told.segment_bytes, told.space, told.behind,
+            tuple([told.syncs.counts[i] for i in range(TIME_PLACES)]), told.syncs.sum, told.lag)

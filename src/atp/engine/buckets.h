@@ -1,0 +1,66 @@
+// Memory for the buckets of hash tables: where they are is known to those who fetch ahead. Owns pages
+// that outlive their use until the table goes; knows nothing of what is in them.
+#pragma once
+#include <new>
+
+#include "native.h"
+
+namespace atp {
+
+constexpr std::size_t kPage = 4096;
+constexpr std::size_t kPagesFrom = 32768;  // tables of this size and more have pages of their own
+
+// Where a table's buckets are, for whoever fetches one into the cache ahead of its use and holds
+// no lock: being wrong costs time, never an answer. No such read meets memory that is gone: old
+// buckets keep their addresses, without memory behind them, until the table goes.
+struct BucketPlaces {
+  struct Retired {
+    Retired* next;
+    std::size_t size;
+  };
+  char* current = nullptr;
+  Retired* retired = nullptr;
+
+  ~BucketPlaces() {
+    while (retired != nullptr) {
+      Retired* const one = retired;
+      retired = one->next;
+      release(one, one->size);
+    }
+  }
+  void* take(std::size_t size) {
+    void* at = size < kPagesFrom ? std::malloc(size) : take_pages(size);
+    if (at == nullptr) throw std::bad_alloc();
+    __atomic_store_n(&current, static_cast<char*>(at), __ATOMIC_RELEASE);
+    return at;
+  }
+  void retire(void* at, std::size_t size) {
+    if (size < sizeof(Retired)) return std::free(at);
+    if (size >= kPagesFrom) empty_pages(static_cast<char*>(at) + kPage, size - kPage);
+    retired = new (at) Retired{retired, size};
+  }
+  static void release(void* at, std::size_t size) {
+    if (size < kPagesFrom) {
+      std::free(at);
+    } else {
+      drop_pages(at, size);
+    }
+  }
+};
+
+template <class T>
+struct KnownPlace {
+  using value_type = T;
+  BucketPlaces* places;
+  explicit KnownPlace(BucketPlaces* known) : places(known) {}
+  template <class U>
+  KnownPlace(const KnownPlace<U>& other) : places(other.places) {}
+  T* allocate(std::size_t count) { return static_cast<T*>(places->take(count * sizeof(T))); }
+  void deallocate(T* at, std::size_t count) { places->retire(at, count * sizeof(T)); }
+  template <class U>
+  bool operator==(const KnownPlace<U>& other) const {
+    return places == other.places;
+  }
+};
+
+}  // namespace atp
