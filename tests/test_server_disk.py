@@ -70,13 +70,13 @@ def test_a_failed_write_or_sync_ends_the_process_with_one_last_line(
         last = faulty_disk.server.stderr().splitlines()[-1]
     if log_format == "json":
         told_last = json.loads(last)
-        assert told_last["level"] == "critical"
-        last = told_last["message"]
+        assert (told_last["level"], told_last["event"]) == ("critical", "journal_failed")
+        last = f"{told_last['message']} -> {told_last['action']}"
     segment = tmp_path / "data" / "journal" / f"{1:020}.segment"
     assert last.endswith(
         f"the journal failed: {segment}: could not {call}: Input/output error; this process ends at"
         " once with status 74, and another start goes on from what is on disk, all that was"
-        " answered included"
+        " answered included -> see to the disk (dmesg, SMART), start again"
     )
 
 
@@ -138,6 +138,9 @@ def test_a_full_disk_refuses_new_holds_ends_old_ones_and_goes_on_by_itself(tmp_p
         faulty_disk.switch.unlink()
         wait_until(lambda: refused(stubs, sku) is None, "service to resume", pause_s=0.05)
         assert journal_of(stubs).refusing_reason == ""
+        said = faulty_disk.server.stderr
+        wait_until(lambda: "changes_taken_again" in said(), "the end to be logged")
+        assert said().count("_refused: the disk ") == 1
         kept = pb.GetReservationRequest(reservation_id=held[2])
         found = stubs.reservations.GetReservation(kept, timeout=SECONDS).reservation
         assert found.state == pb.RESERVATION_STATE_HELD

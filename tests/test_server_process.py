@@ -351,9 +351,14 @@ def test_the_log_can_be_json(tmp_path: Path) -> None:
         process.signal(signal.SIGTERM)
         assert process.wait() == 0
         lines = [json.loads(line) for line in process.stderr().splitlines()]
-        assert lines[-1]["level"] == "info"
-        assert lines[-1]["message"].startswith("stopping")
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", lines[-1]["time"])
+        events = [line["event"] for line in lines]
+        assert events == ["data_directory", "new_store", "ready", "stopping", "stopped"]
+        for line in lines:
+            assert line["level"] == "info"
+            assert line["message"]
+            assert line["action"] == "nothing to do"
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+        assert lines[2]["data_plane"] == process.data_plane
 
 
 def stock(channel: grpc.Channel, sku: str, on_hand: int) -> None:

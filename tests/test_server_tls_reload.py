@@ -162,7 +162,7 @@ def test_files_that_cannot_be_used_are_told_and_the_old_ones_stand(
             line = (
                 f"{plane}.tls.cert {files.cert} and {plane}.tls.key {files.key} are no certificate"
                 " with its unencrypted private key: key values mismatch; the certificate in use"
-                " stays\n"
+                " stays -> "
             )
             wait_until(lambda line=line: line in process.stderr(), line)
             assert shown(address, keys) == der(keys.server)

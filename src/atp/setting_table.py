@@ -322,4 +322,23 @@ SETTINGS: Mapping[str, Setting] = _table(
         choices=("text", "json"),
         live=True,
     ),
+    Setting(
+        "log.lines_per_minute",
+        "integer",
+        20,
+        "Lines of one event that are logged in a minute; one line says how many more there were.",
+        1,
+        1_000_000,
+        live=True,
+    ),
+    Setting(
+        "log.slow_sync",
+        "duration",
+        SECOND // 10,
+        "When more than one in a hundred syncs of the journal takes longer than this, it is"
+        " logged.",
+        SECOND // 1000,
+        HOUR,
+        live=True,
+    ),
 )

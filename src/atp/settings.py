@@ -214,6 +214,20 @@ def quieten_grpc() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
+def is_journal(file: int) -> bool:
+    """Whether that file of this process leads to the system's journal, as JOURNAL_STREAM says."""
+    try:
+        here = os.fstat(file)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{here.st_dev}:{here.st_ino}"
+
+
+def notify_address() -> str:
+    """Where a service manager wants to hear how this process is; empty: nobody does."""
+    return os.environ.get("NOTIFY_SOCKET", "")
+
+
 def _flatten(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         name = prefix + key

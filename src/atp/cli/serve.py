@@ -8,7 +8,6 @@ atp.server.app's.
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +18,9 @@ import click
 from atp.cli.failed import BAD_INPUT, Failed
 from atp.journal.report import RecoveryReport
 from atp.journal.report_text import report_text
-from atp.server import app, logs
+from atp.server import app, log_events, logs
 from atp.server.listen import StartFailed
 from atp.settings import Settings, SettingsInvalid, load, print_config
-
-_LOG = logging.getLogger(__name__)
 
 
 @click.command(short_help="Run a server.")
@@ -101,15 +98,28 @@ def serve(
 
     try:
         settings = read_settings()
-        if printing:
-            click.echo(print_config(settings), nl=False)
-            return
+    except SettingsInvalid as error:
+        raise Failed(str(error), BAD_INPUT) from None
+    if printing:
+        click.echo(print_config(settings), nl=False)
+        return
+    _serve(settings, read_settings, as_json, ready_file)
+
+
+def _serve(
+    settings: Settings, reload: Callable[[], Settings], as_json: bool, ready_file: str | None
+) -> None:
+    """Serves until told to stop. Raises Failed, Exit: it could not start, which has been told."""
+    try:
         if ready_file is not None:
             _prepare_ready_file(ready_file)
-        told = app.Told(*_start_tellers(as_json), _ready_teller(as_json, ready_file))
-        cut_off = app.run(settings, told, reload=read_settings)
-    except (SettingsInvalid, StartFailed) as error:
-        raise Failed(str(error), BAD_INPUT) from None
+        cut_off = app.run(settings, _tellers(settings, as_json, ready_file), reload=reload)
+    except StartFailed as error:
+        if not logs.is_for_programs(settings):
+            raise Failed(str(error), BAD_INPUT) from None
+        logs.configure(settings)
+        logs.tell(log_events.START_REFUSED, reason=error)
+        raise click.exceptions.Exit(BAD_INPUT) from None
     if ready_file is not None:
         _remove_ready_file(ready_file)
     if cut_off:
@@ -123,41 +133,64 @@ def _split(assignment: str) -> tuple[str, str, str]:
     return name.strip(), value, "--set"
 
 
-def _start_tellers(
-    as_json: bool,
-) -> tuple[Callable[[Path], None], Callable[[RecoveryReport], None]]:
+def _tellers(settings: Settings, as_json: bool, ready_file: str | None) -> app.Told:
     """Tells how a start goes on: for people on stdout; for scripts, whose first line there is the
-    one that says ready, in the log."""
-
-    def tell(text: str) -> None:
-        if as_json:
-            _LOG.info("%s", text)
-        else:
-            click.echo(text)
+    one that says ready, and where the log is for programs, in the log."""
+    in_log = as_json or logs.is_for_programs(settings)
 
     def opening(directory: Path) -> None:
-        tell(f"data directory {directory}")
+        if in_log:
+            logs.tell(log_events.DATA_DIRECTORY, directory=directory)
+        else:
+            click.echo(f"data directory {directory}")
 
     def recovered(report: RecoveryReport) -> None:
-        tell(report_text(report))
+        if in_log:
+            _log_recovery(report)
+        else:
+            click.echo(report_text(report))
+        _log_damage(report)
 
-    return opening, recovered
-
-
-def _ready_teller(as_json: bool, ready_file: str | None) -> Callable[[app.Addresses], None]:
-    def tell(addresses: app.Addresses) -> None:
+    def ready(addresses: app.Addresses) -> None:
         facts: dict[str, Any] = {"pid": os.getpid(), **addresses._asdict()}
         if ready_file is not None:
             _write_ready_file(ready_file, facts)
+        if in_log:
+            logs.tell(log_events.READY, **facts)
         if as_json:
             click.echo(json.dumps(facts))
-        else:
+        elif not in_log:
             click.echo(
                 f"atp is ready: data plane {addresses.data_plane},"
                 f" control plane {addresses.control_plane} (process {facts['pid']})"
             )
 
-    return tell
+    return app.Told(opening, recovered, ready)
+
+
+def _log_recovery(report: RecoveryReport) -> None:
+    if not report.sequence:
+        logs.tell(log_events.NEW_STORE)
+        return
+    logs.tell(
+        log_events.RECOVERED,
+        sequence=report.sequence,
+        seconds=report.duration_ns / 1e9,
+        snapshot=report.snapshot or "none",
+        replayed=report.replayed_record_count,
+        expired=report.expired_count,
+        digest=report.digest,
+    )
+
+
+def _log_damage(report: RecoveryReport) -> None:
+    """What an operator should act on."""
+    if report.torn_bytes:
+        logs.tell(log_events.TORN_TAIL_CUT, bytes=report.torn_bytes, copy=report.torn_copy)
+    for snapshot in report.damaged_snapshots:
+        logs.tell(log_events.SNAPSHOT_PASSED_OVER, snapshot=snapshot)
+    for damage in report.passed_damage:
+        logs.tell(log_events.DAMAGE_PASSED, damage=damage)
 
 
 def _prepare_ready_file(path: str) -> None:

@@ -133,7 +133,6 @@ class Journal:
         places = self.directory.places
         segments = list_segments(places.journal)
         sealed = sum(map(_bytes_of_records, segments[:-1]))
-        disk = os.statvfs(places.path)
         return JournalStatus(
             directory=str(places.path),
             durability=self.options.durability,
@@ -147,12 +146,17 @@ class Journal:
             segment_count=len(segments),
             journal_bytes=sealed + told.segment_bytes - HEADER_BYTES,
             first_sequence=segments[0].first_sequence,
-            free_bytes=disk.f_bavail * disk.f_frsize,
+            free_bytes=self.free_bytes(),
             refusing_reason=_BEHIND if told.is_behind else _REASONS[told.space_level],
             last_snapshot=self.snapshots.last,
             snapshot_error=self.snapshots.error,
             last_recovery=self.recovery,
         )
+
+    def free_bytes(self) -> int:
+        """Bytes free on the file system of the data directory. Raises OSError."""
+        disk = os.statvfs(self.directory.places.path)
+        return disk.f_bavail * disk.f_frsize
 
     def tend(self, now_ns: int) -> None:
         """Looks after room and what is due, once. For a thread, about every second.

@@ -9,7 +9,6 @@ closed. SIGTERM and SIGINT stop, a second one at once; SIGHUP reloads settings a
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,18 +21,20 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from atp.clock import Clock
 from atp.journal.report import RecoveryReport
-from atp.server import journaling, listen, logs
+from atp.server import journaling, listen, log_events, logs
 from atp.server.cap_servicer import CapServicer
 from atp.server.certificates import Renewal
 from atp.server.data_plane import DataPlane
 from atp.server.durable import Durable
 from atp.server.feed_servicer import FeedServicer
 from atp.server.journaling import Opened, Tending
+from atp.server.lookout import Load, Lookout
 from atp.server.maintenance_servicer import MaintenanceServicer
+from atp.server.notify import Notifier
 from atp.server.outcome_counts import OutcomeCounts
 from atp.server.plane import Plane
 from atp.server.stock_servicer import StockServicer
-from atp.settings import PLANES, Settings, SettingsInvalid
+from atp.settings import PLANES, Settings, SettingsInvalid, notify_address
 from atp.v1 import (
     cap_service_pb2,
     maintenance_service_pb2,
@@ -44,7 +45,6 @@ from atp.v1 import (
 SECOND = 1_000_000_000
 DRIFT_NS = SECOND
 """A step of the system's clock that operators should hear of."""
-_LOG = logging.getLogger(__name__)
 
 
 class Addresses(NamedTuple):
@@ -100,6 +100,7 @@ class App:
         self._durable = Durable(opened.journal)
         self._data_plane = DataPlane(settings, opened.journal, clock)
         self._renewal = Renewal(self._executor, clock.now_ns)
+        self._notifier = Notifier(notify_address())
 
     async def serve(
         self, on_ready: Callable[[Addresses], None], reload: Callable[[], Settings]
@@ -111,7 +112,8 @@ class App:
         feed = self._make_feed()
         control_plane = self._make_control_plane(feed)
         planes: Planes = (self._data_plane, control_plane)
-        tending = Tending(self._opened, self._clock, self._executor)
+        look = self._make_lookout(control_plane).look
+        tending = Tending(self._opened, self._clock, self._executor, look)
         endless = (self._sweep(), self._renewal.run(self._seconds("server.tls_check_interval")))
         works = [asyncio.ensure_future(work) for work in (*endless, tending.run())]
         stopping = asyncio.ensure_future(stop.get())
@@ -126,6 +128,7 @@ class App:
             addresses = Addresses(self._data_plane.address, control_plane.address)
             self._opened.journal.directory.tell_owner(journaling.owner_text(addresses))
             on_ready(addresses)
+            self._notifier.ready(f"serving on {addresses.data_plane}")
             await asyncio.wait((*works, stopping), return_when=asyncio.FIRST_COMPLETED)
             feed.stop()
             cut_off = await self._drain(planes, stop)
@@ -146,6 +149,17 @@ class App:
             if not work.cancelled():
                 work.result()  # none ends by itself: this raises what ended it
         return cut_off
+
+    def _make_lookout(self, control_plane: Plane) -> Lookout:
+        def load() -> Load:
+            told = self._data_plane.statistics()
+            refused = {"control_plane": control_plane.refused_calls}
+            if told is None:
+                return Load(refused, {})
+            return Load({**told.refused, **refused}, told.ended)
+
+        journal = self._opened.journal
+        return Lookout(journal, load, self._engine.limits, lambda: self._settings)
 
     def _make_feed(self) -> FeedServicer:
         return FeedServicer(
@@ -184,18 +198,19 @@ class App:
         seconds = self._settings.integer("server.drain") / SECOND
         for plane in planes:
             await plane.retire()
-        _LOG.info("stopping; calls under way have %g s to finish", seconds)
+        logs.tell(log_events.STOPPING, seconds=seconds)
+        self._notifier.stopping(f"calls under way have {seconds:g} s to finish")
         draining = asyncio.gather(*(plane.drain(seconds) for plane in planes))
         again = asyncio.ensure_future(stop.get())
         await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
         if not draining.done():
-            _LOG.warning("told to stop again: not waiting for calls under way")
+            logs.tell(log_events.STOP_HURRIED, what="calls under way")
             for plane in planes:
                 plane.hurry()
         again.cancel()
         cut_off = sum(await draining)
         if cut_off:
-            _LOG.warning("%d calls were cut off", cut_off)
+            logs.tell(log_events.CALLS_CUT_OFF, calls=cut_off)
         return cut_off
 
     async def _close_journal(self, stop: asyncio.Queue[signal.Signals], *, snapshot: bool) -> None:
@@ -205,18 +220,22 @@ class App:
         """
         loop = asyncio.get_running_loop()
         journal = self._opened.journal
+        self._notifier.status("closing the journal")
         close = partial(journal.close, self._clock.now_ns(), snapshot=snapshot and stop.empty())
         closing = loop.run_in_executor(self._executor, close)
         again = asyncio.ensure_future(stop.get())
         await asyncio.wait((closing, again), return_when=asyncio.FIRST_COMPLETED)
         if not closing.done():
-            _LOG.warning("told to stop again: not waiting for the snapshot")
+            logs.tell(log_events.STOP_HURRIED, what="the snapshot")
             await loop.run_in_executor(self._executor, journal.writer.stop)
             logs.leave(0)
         again.cancel()
         closing.result()
         if journal.snapshots.error:
-            _LOG.warning("stopped without a snapshot: %s", journal.snapshots.error)
+            logs.tell(log_events.STOPPED_WITHOUT_SNAPSHOT, reason=journal.snapshots.error)
+        if snapshot:
+            logs.tell(log_events.STOPPED, directory=self._opened.directory)
+        logs.tell_left_out(at_once=True)
 
     async def _sweep(self) -> None:
         """Clears what has expired, and keeps the clock, for ever."""
@@ -227,11 +246,8 @@ class App:
             self._data_plane.follow_clock()
             if drifted != (abs(drift_ns) > DRIFT_NS):
                 drifted = not drifted
-                _LOG.warning(
-                    "the system's clock is %.3f s ahead of the server's, which %s",
-                    drift_ns / SECOND,
-                    "follows it slowly, by 0.5 ms a second" if drifted else "has caught up",
-                )
+                event = log_events.CLOCK_APART if drifted else log_events.CLOCK_TOGETHER
+                logs.tell(event, ahead=drift_ns / SECOND)
             await loop.run_in_executor(
                 self._executor, partial(self._engine.sweep, now_ns=self._clock.now_ns())
             )
@@ -259,13 +275,13 @@ class App:
             wanted = reload()
             settings = self._settings.with_live(wanted)
         except SettingsInvalid as error:
-            _LOG.error("settings not reloaded: %s", error)
+            logs.tell(log_events.SETTINGS_REFUSED, reason=error)
             return
         changed = [name for name in settings if settings[name] != self._settings[name]]
         waiting = [name for name in settings if settings[name] != wanted[name]]
         self._settings = settings
         self._data_plane.take_settings(settings)
         logs.configure(settings)
-        _LOG.info("settings reloaded; changed: %s", ", ".join(changed) or "none")
+        logs.tell(log_events.SETTINGS_RELOADED, changed=", ".join(changed) or "none")
         if waiting:
-            _LOG.warning("these change with the next start only: %s", ", ".join(waiting))
+            logs.tell(log_events.SETTINGS_WAIT, names=", ".join(waiting))

@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from atp.clock import Clock
-from atp.server import convert
+from atp.server import convert, log_events, logs
 from atp.server.durable import Durable
 from atp.server.status import check_journal
 from atp.server.stock_servicer import page_size
 from atp.v1 import cap_service_pb2 as pb
-from atp.vocabulary import CapChanged, CapNotFound, CapStatus, FieldInvalid, LimitReached
+from atp.vocabulary import Cap, CapChanged, CapNotFound, CapStatus, FieldInvalid, LimitReached
 
 if TYPE_CHECKING:
     from atp._core import Engine
@@ -49,6 +49,7 @@ class CapServicer:
                 cap, now_ns=self._clock.now_ns(), etag=request.cap.etag
             )
         self._newest = max(self._newest, sequence)
+        _tell_set(words.cap, sequence)
         response = pb.SetCapResponse(cap=convert.cap(words), sequence=sequence)
         return await self._durable.once(sequence, response)
 
@@ -81,6 +82,7 @@ class CapServicer:
                 request.cap_id, now_ns=self._clock.now_ns(), etag=request.etag
             )
         self._newest = max(self._newest, sequence)
+        logs.tell(log_events.CAP_REMOVED, cap=request.cap_id, sequence=sequence)
         return await self._durable.once(sequence, pb.RemoveCapResponse(sequence=sequence))
 
     @contextlib.asynccontextmanager
@@ -92,6 +94,14 @@ class CapServicer:
             check_journal(getattr(error, "limit_name", ""))
             await self._durable.wait(self._newest)
             raise
+
+
+def _tell_set(cap: Cap, sequence: int) -> None:
+    """Logs a cap without its overrides, which may name customers."""
+    limit = "no limit" if cap.limit is None else f"limit {cap.limit}"
+    subject, mode = cap.subject.name.lower(), cap.mode.name.lower()
+    words = {"cap": cap.cap_id, "subject": subject, "limit": limit, "mode": mode}
+    logs.tell(log_events.CAP_SET, **words, sequence=sequence)
 
 
 def _sequence_of(words: CapStatus) -> int:

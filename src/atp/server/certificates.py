@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import UTC, datetime
@@ -18,13 +17,14 @@ from typing import NamedTuple, Protocol
 import grpc
 
 from atp._front import TlsCertificate, TlsRefused, check_tls
+from atp.server import log_events, logs
+from atp.server.log_events import LogEvent
 from atp.settings import TLS_PARTS, Settings
 
 SECOND = 1_000_000_000
 NOTICE_NS_MAX = 14 * 86_400 * SECOND
 """An operator is told so long before a certificate runs out; for one of less than 140 days, when a
 tenth of its time is left."""
-_LOG = logging.getLogger(__name__)
 
 
 class CertificateRefused(Exception):
@@ -161,11 +161,11 @@ class Renewal:
                 certificate.replace(pem, facts)
                 self._said.pop(plane, None)
                 until = _text_of(facts.expire_ns)
-                line = "%s: changed files of TLS are in use, the certificate is for %s until %s"
-                _LOG.info(line, plane, facts.names, until)
+                event = log_events.CERTIFICATE_RENEWED
+                logs.tell(event, plane=plane, names=facts.names, until=until)
         except (CertificateRefused, TlsRefused) as refused:
-            text = "%s; the certificate in use stays"
-            self._say(f"{plane} files", logging.ERROR, text, str(refused))
+            event = log_events.CERTIFICATE_REFUSED
+            self._say(f"{plane} files", event, reason=str(refused))
             return
         self._said.pop(f"{plane} files", None)
         self._warn(certificate)
@@ -174,31 +174,31 @@ class Renewal:
         more = count - self._told.get(plane, 0)
         if more:
             self._told[plane] = count
-            line = "%s: TLS connections refused since the last look: %d, the latest from %s"
-            _LOG.warning(line, plane, more, latest)
+            client, _, reason = latest.partition(": ")
+            event = log_events.TLS_CLIENTS_REFUSED
+            logs.tell(event, plane=plane, refused=more, reason=reason)
+            logs.tell(log_events.TLS_CLIENT, plane=plane, client=client)
 
     def _warn(self, certificate: Certificate) -> None:
         """Says once that a certificate runs out soon, has run out, or is not valid yet."""
         plane, facts, now = certificate.plane, certificate.facts, self._now_ns()
         notice = min(NOTICE_NS_MAX, max(0, facts.expire_ns - facts.not_before_ns) // 10)
-        text = "%s: the certificate for %s %s %s; clients refuse it"
+        about = {"plane": plane, "names": facts.names}
         if now >= facts.expire_ns:
-            about = ("ran out at", _text_of(facts.expire_ns))
+            self._say(plane, log_events.CERTIFICATE_ENDED, **about, until=_text_of(facts.expire_ns))
         elif now < facts.not_before_ns:
-            about = ("is not valid before", _text_of(facts.not_before_ns))
+            since = _text_of(facts.not_before_ns)
+            self._say(plane, log_events.CERTIFICATE_NOT_YET, **about, since=since)
         elif now >= facts.expire_ns - notice:
-            text = "%s: the certificate for %s %s %s; put a new one into its files"
-            about = ("runs out at", _text_of(facts.expire_ns))
-        else:
-            return
-        self._say(plane, logging.WARNING, text, plane, facts.names, *about)
+            until = _text_of(facts.expire_ns)
+            self._say(plane, log_events.CERTIFICATE_ENDS_SOON, **about, until=until)
 
-    def _say(self, about: str, level: int, text: str, *words: str) -> None:
+    def _say(self, about: str, event: LogEvent, **fields: str) -> None:
         """Logs it, unless this was the last that was said about the same."""
-        line = text % words
+        line = event.what.format(**fields)
         if self._said.get(about) != line:
             self._said[about] = line
-            _LOG.log(level, "%s", line)
+            logs.tell(event, **fields)
 
 
 def _text_of(time_ns: int) -> str:

@@ -6,17 +6,16 @@ runs on, and then the system keeps what was written. What can't be read is as go
 
 from __future__ import annotations
 
-import logging
 import os
 import zlib
 from pathlib import Path
 
 from atp.clock import Mark
+from atp.server import log_events, logs
 
 NAME = "clock"
 TITLE = "atp-clock-1"
 BYTES_MAX = 256
-_LOG = logging.getLogger(__name__)
 
 
 def read(directory: Path) -> Mark | None:
@@ -27,7 +26,7 @@ def read(directory: Path) -> Mark | None:
     except OSError:
         return None  # whoever takes the directory will say what is wrong with it, if anything is
     except ValueError as error:
-        _LOG.warning("%s tells no time, the system's clock is taken: %s", directory / NAME, error)
+        logs.tell(log_events.CLOCK_MARK_UNREADABLE, path=directory / NAME, reason=error)
         return None
 
 

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 
-from atp._front import Front, FrontOptions
+from atp._front import Front, FrontOptions, FrontStatistics
 from atp.clock import Clock
 from atp.journal.journal import Journal
 from atp.server.certificates import Pem
@@ -95,6 +95,10 @@ class DataPlane:
     def outcomes(self) -> Mapping[tuple[str, int], int]:
         """Calls by method and number of the outcome, since the start; none that never was."""
         return {} if self._front is None else self._front.statistics().outcomes
+
+    def statistics(self) -> FrontStatistics | None:
+        """What the front counts; None before it is opened."""
+        return None if self._front is None else self._front.statistics()
 
     async def retire(self) -> None:
         """Tells who asks or watches that no service is served any more; calls still are."""

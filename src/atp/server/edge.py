@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
+from atp.server import log_events, logs
 from atp.server.status import FAULT, Overloaded, row_of, status_of
 from atp.vocabulary import FieldInvalid
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 Send = Callable[[bytes], Awaitable[None]]
 """Sends one response of a stream, serialized; returns when there is room for the next."""
-_LOG = logging.getLogger(__name__)
 HEALTH_PREFIX = "/grpc.health."
 
 
@@ -108,7 +107,9 @@ async def _tell(
     context: Context,
 ) -> NoReturn:
     if row_of(error) is FAULT:
-        _LOG.error("%s failed: %r", method, error, exc_info=error)
+        kind, place = type(error).__name__, logs.place_of(error)
+        logs.tell(log_events.CALL_FAILED, method=method, error=kind, place=place)
+        logs.tell(log_events.CALL_FAILED_DETAILS, method=method, details=repr(error))
     status = rpc_status.to_status(status_of(error, request))
     await context.abort(status.code, status.details, status.trailing_metadata)
 
@@ -124,6 +125,8 @@ class CallGate(grpc.aio.ServerInterceptor):
     def __init__(self, calls_max: int) -> None:
         self.calls_max = calls_max
         self.open_calls = 0
+        self.refused_calls = 0
+        """Since the start."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -138,6 +141,7 @@ class CallGate(grpc.aio.ServerInterceptor):
         if is_stream or handler_call_details.method.startswith(HEALTH_PREFIX):
             return handler
         if self.open_calls >= self.calls_max:
+            self.refused_calls += 1
             return grpc.stream_unary_rpc_method_handler(self._refuse)
         # The call's own task: done whichever way the call ends, its client's going away included.
         task = asyncio.current_task()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from atp.journal.feed import Batch, Feed
+from atp.server import log_events, logs
 from atp.server.edge import Send
 from atp.server.status import Draining, PositionAhead, WatchTooSlow
 from atp.v1 import maintenance_service_pb2 as pb
@@ -118,6 +119,8 @@ class FeedServicer:
             sending.result()
             return
         self._check_serving(position)
+        event = log_events.WATCHER_TOO_SLOW
+        logs.tell(event, seconds=self._patience_s, sequence=position)
         raise WatchTooSlow(position)
 
     async def _more(self) -> bool:
@@ -149,6 +152,7 @@ class FeedServicer:
         """One of the places there are. Kept until the caller has gone or has heard of the end: what
         was sent last is in memory until then."""
         if self.watch_count >= self._watch_max:
+            logs.tell(log_events.WATCHERS_TOO_MANY, watch_max=self._watch_max)
             raise LimitReached("watch.max")
         call = asyncio.current_task()
         assert call is not None

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -20,7 +19,7 @@ from atp.clock import Clock
 from atp.journal.errors import DirectoryBusy, FutureVersion, JournalDamaged, StoreDamaged
 from atp.journal.journal import Journal, Options, open_journal
 from atp.journal.report import RecoveryReport
-from atp.server import clock_file, logs
+from atp.server import clock_file, log_events, logs
 from atp.server.listen import StartFailed
 from atp.settings import PLANES, Settings
 
@@ -33,7 +32,6 @@ ROOM_KEPT_BYTES = 16 << 20
 JOURNAL_FAILED = 74
 """Exit status of a server whose journal could not be written (EX_IOERR)."""
 TEND_SECONDS = 1.0
-_LOG = logging.getLogger(__name__)
 
 
 class Opened(NamedTuple):
@@ -133,12 +131,7 @@ def _tell_time(clock: Clock, *, resumed: bool, floored: bool) -> None:
     elif resumed:
         why = "this machine has run on since the last start, and time goes on as it did"
     pace = "by a tenth" if clock.catches_up else "by 0.5 ms a second"
-    _LOG.warning(
-        "the system's clock is %.3f s ahead of the server's, which follows it slowly, %s: %s",
-        ahead_s,
-        pace,
-        why,
-    )
+    logs.tell(log_events.TIME_GOES_ON, ahead=ahead_s, pace=pace, why=why)
 
 
 def end_process(error: OSError) -> NoReturn:
@@ -148,18 +141,23 @@ def end_process(error: OSError) -> NoReturn:
     reads what did. What was answered is there.
     """
     where = f"{error.filename}: " if error.filename else ""
-    logs.last_words(
-        f"the journal failed: {where}{error.strerror or error}; this process ends at once with"
-        f" status {JOURNAL_FAILED}, and another start goes on from what is on disk, all that was"
-        " answered included"
-    )
+    reason = f"{where}{error.strerror or error}"
+    logs.last_words(log_events.JOURNAL_FAILED, reason=reason, status=JOURNAL_FAILED)
     os._exit(JOURNAL_FAILED)
 
 
 class Tending:
     """Looks after the journal about once a second, in a thread, until told to stop."""
 
-    def __init__(self, opened: Opened, clock: Clock, executor: Executor) -> None:
+    def __init__(
+        self,
+        opened: Opened,
+        clock: Clock,
+        executor: Executor,
+        look: Callable[[int], None] = lambda now_ns: None,
+    ) -> None:
+        """`look` is called with the time each time, and may raise OSError."""
+        self._look = look
         self._opened = opened
         self._clock = clock
         self._executor = executor
@@ -183,22 +181,26 @@ class Tending:
 
     def _tend(self) -> None:
         complaint = ""
-        # Each whatever becomes of the other.
-        for look_after in (self._note_time, self._tend_journal):
+        # Each whatever becomes of the others. Looking is first: the disk that the others wait for
+        # may be what is to be told.
+        for look_after in (self._look_about, self._note_time, self._tend_journal):
             try:
                 look_after()
             except OSError as error:
                 complaint = f"{error.filename or self._opened.directory}: {error.strerror or error}"
         if complaint and complaint != self._complaint:
-            _LOG.error("the data directory can't be looked after: %s", complaint)
+            logs.tell(log_events.UPKEEP_FAILED, reason=complaint)
         self._complaint = complaint
         failed = self._opened.journal.snapshots.error
         if failed and failed != self._snapshot_error:
-            _LOG.error("no snapshot could be written: %s", failed)
+            logs.tell(log_events.SNAPSHOT_FAILED, reason=failed)
         self._snapshot_error = failed
 
     def _note_time(self) -> None:
         self._opened.clock_file.write(self._clock.mark())
+
+    def _look_about(self) -> None:
+        self._look(self._clock.now_ns())
 
     def _tend_journal(self) -> None:
         self._opened.journal.tend(self._clock.now_ns())

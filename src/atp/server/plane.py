@@ -81,6 +81,11 @@ class Plane:
         """None that are known of: grpcio does not tell."""
         return 0, ""
 
+    @property
+    def refused_calls(self) -> int:
+        """Calls that were refused because too many were open, since the start."""
+        return self._gate.refused_calls
+
     async def retire(self) -> None:
         """Tells who asks or watches that no service is served any more; calls still are."""
         await self._health.enter_graceful_shutdown()
