@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from atp import load
@@ -107,9 +108,12 @@ class Ours:
 
 
 @contextmanager
-def serving(durability: str, *more: str) -> Iterator[Ours]:
-    """Runs one until the block ends, and checks what it did when it ends well."""
-    with folder_for("atp") as folder:
+def serving(durability: str, *more: str, within: Path | None = None) -> Iterator[Ours]:
+    """Runs one until the block ends, and checks what it did when it ends well.
+
+    Its data directory is made `within` a folder, else where temporary files are.
+    """
+    with folder_for("atp", within) as folder:
         log, ready = folder / "log", folder / "ready.json"
         command = [sys.executable, "-m", "atp", "serve", "--data", str(folder / "data")]
         command += ["--data-address", "127.0.0.1:0", "--control-address", "127.0.0.1:0"]

@@ -49,9 +49,9 @@ class Size(NamedTuple):
 
 
 @contextmanager
-def folder_for(name: str) -> Iterator[Path]:
+def folder_for(name: str, within: Path | None = None) -> Iterator[Path]:
     """A new folder that others may enter, gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=f"atp-peer-{name}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"atp-peer-{name}-", dir=within))
     folder.chmod(0o755)
     try:
         yield folder

@@ -42,6 +42,8 @@ WANTED = {
     "execute_per_s": "at least 1.5 M",
     "latency_p99_ms": "at most 2",
     "latency_p999_ms": "at most 5",
+    "latency_memory_p99_ms": "at most 2",
+    "latency_memory_p999_ms": "at most 5",
     "durable_call_vs_fdatasync": "at most 2.5",
     "sold_out_vs_unary_B": "at least 1",
     "overload_goodput": "at least 0.8",
