@@ -35,8 +35,9 @@ KNOWS: Mapping[str, frozenset[str]] = {
         "front": "_core engine journal",
         "server": "_core atp clock front journal settings units v1 vocabulary",
         "load": "history vocabulary",
-        "cli": "atp capfile client clock history journal load replay server settings units v1"
-        " vocabulary",
+        "report": "history v1 vocabulary",
+        "cli": "atp capfile client clock history journal load replay report server settings units"
+        " v1 vocabulary",
     }.items()
 }
 """Each room and the rooms that it may import from."""

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,13 +30,22 @@ ANY_PORT = "127.0.0.1:0"
 class Supervisor:
     """One server on loopback. `data_plane` and `control_plane` are its addresses for good."""
 
-    def __init__(self, out: Path, data: Path, settings: dict[str, str], clock: Clock) -> None:
-        """`out` takes its log, `data` what it remembers; `settings` are more than its defaults."""
+    def __init__(
+        self,
+        out: Path,
+        data: Path,
+        settings: Mapping[str, str],
+        clock: Clock,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`out` takes its log, `data` what it remembers; `settings` are more than its defaults, and
+        `environment` replaces this process's."""
         self.log_path = out / "server.log"
         self._ready_path = out / "ready.json"
         self._data = data
         self._settings = settings
         self._clock = clock
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._restarting: threading.Thread | None = None
         self._away_s = 0.0
@@ -68,6 +77,12 @@ class Supervisor:
             raise Failed(f"{error.message}\n{ended}", NOT_JUDGED) from None
         if error is None and status != 0:
             raise Failed(ended, NOT_JUDGED)
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        assert self._process is not None
+        return self._process.pid
 
     def died(self) -> bool:
         """True when the server has ended, and not because it is just started anew."""
@@ -118,6 +133,7 @@ class Supervisor:
                 [sys.executable, "-c", SERVE, "serve", *options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env=self._environment,
                 # Ctrl-C ends the sale in order; the server must be there until it was audited.
                 process_group=0,
             )
