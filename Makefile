@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/interop/node
-NATIVE := . core engine front journal journal/native load report
+NATIVE := . core engine front journal journal/native load audit report
 ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
     $(foreach folder,$(NATIVE),src/atp/$(folder)/*.$(suffix))))
 

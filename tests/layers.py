@@ -35,9 +35,10 @@ KNOWS: Mapping[str, frozenset[str]] = {
         "front": "_core engine journal",
         "server": "_core atp clock front journal settings units v1 vocabulary",
         "load": "history vocabulary",
-        "report": "history v1 vocabulary",
-        "cli": "atp capfile client clock history journal load replay report server settings units"
-        " v1 vocabulary",
+        "audit": "history units v1 vocabulary",
+        "report": "audit history v1 vocabulary",
+        "cli": "atp audit capfile client clock history journal load replay report server settings"
+        " units v1 vocabulary",
     }.items()
 }
 """Each room and the rooms that it may import from."""
@@ -63,11 +64,12 @@ OUTSIDE: Mapping[str, frozenset[str]] = {
         "client": "grpc grpc_status google",
         "history": "grpc google",
         "load": "libc libcpp posix numpy",
+        "audit": "libc libcpp google",
     }.items()
 }
 """What a room may import from outside, Python's own library apart; others may import anything."""
 
-CLOCKS = ("clock.py", "client/clock.py", "replay/clock.py", "history/clock.py")
+CLOCKS = ("clock.py", "client/clock.py", "replay/clock.py", "history/clock.py", "audit/clock.py")
 SOLE_PLACES: Mapping[str, tuple[str, ...]] = {
     r"time\.(time|monotonic|perf_counter|process_time|clock_gettime)(_ns)?": CLOCKS,
     r"time\.sleep": CLOCKS,

@@ -22,7 +22,7 @@ from remembered import make_store
 from server_process import COMMAND, ServerProcess, clean_environment, serving, wait_until
 
 SECONDS = 60.0
-OF_THEIR_OWN = ("atp serve", "atp replay", "atp demo")
+OF_THEIR_OWN = ("atp serve", "atp replay", "atp demo", "atp audit")
 OFFLINE = ("atp journal", "atp journal check", "atp journal dump", "atp journal repair")
 
 ORDERS = """\

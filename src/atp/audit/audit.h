@@ -1,0 +1,140 @@
+// The audit as a whole: the history is read, the journal replayed beside it, then every answer put
+// in its place. Owns the order of these passes and the figures of what was done.
+#pragma once
+#include "ledger.h"
+#include "ordering.h"
+
+namespace atp::audit {
+
+struct Figures {
+  std::int64_t commands = 0, calls = 0, answered = 0, unsent = 0, changes = 0, base_changes = 0;
+  std::int64_t expiries = 0, unanswered = 0, unanswered_done = 0, skus = 0, holds = 0, counts = 0;
+  std::int64_t unjudged = 0, stock_refusals = 0, overtaken_after_return = 0, unexplained = 0;
+  std::int64_t memory_bytes = 0, first = 0, last = 0, left_bytes = 0;
+};
+
+class Audit {
+ public:
+  Audit(std::int64_t remember, std::int64_t ended_max)
+      : holds_(&journal_, &stock_), caps_(&stock_, &holds_, &findings_),
+        ledger_(&journal_, {remember, ended_max}, &stock_, &holds_, &caps_, &findings_),
+        matching_(&history_, &journal_, &stock_, &holds_, &findings_),
+        truth_(&stock_, &holds_, &caps_, &matching_.content()),
+        ordering_(&history_, &journal_, &matching_, &stock_, &truth_, &findings_) {}
+
+  void read_history(const std::string& path) { guarded([&] { history_.read(path); }); }
+  void read_segment(const std::string& path, const std::string& store, std::int64_t sequence,
+                    bool is_last) {
+    guarded([&] { journal_.read(path, store, sequence, is_last); });
+  }
+  void replay() { guarded([&] { replay_all(); }); }
+  void judge() { guarded([&] { judge_all(); }); }
+
+  const History& history() const { return history_; }
+  const Journal& journal() const { return journal_; }
+  const Findings& findings() const { return findings_; }
+  Figures figures() const;
+
+ private:
+  template <class Work>
+  static void guarded(Work work) {
+    try {
+      work();
+    } catch (const protozero::exception& error) {
+      throw Unusable(std::string("a message of the history or the journal can't be read: ") +
+                     error.what());
+    }
+  }
+
+  void replay_all() {
+    if (journal_.records.empty()) throw Unusable("the journal has no change");
+    if (history_.commands.empty()) throw Unusable("the history has no call");
+    matching_.prepare(&caps_);
+    Event event;
+    for (std::int64_t at = journal_.first; at <= journal_.last(); ++at) {
+      read_event(at, journal_.event_bytes(at), &event);
+      matching_.before(event);
+      ledger_.apply(event);
+      matching_.after(event);
+    }
+    caps_.finish();
+  }
+
+  void judge_all() {
+    ordering_.judge();
+    Event event;
+    for (const std::int64_t sequence : matching_.unasked) {
+      if (may_be_of_lost_part(sequence)) {
+        ++unexplained_;
+        continue;
+      }
+      read_event(sequence, journal_.event_bytes(sequence), &event);
+      const std::uint32_t refused = matching_.find_refused(event);
+      const std::string change = "change " + std::to_string(sequence);
+      if (refused != kNobody) {
+        findings_.add(Fault::kRefusedYetDone,
+                      change + " was done, and who asked for it was told that it was not",
+                      {sequence}, {refused});
+      } else {
+        findings_.add(Fault::kNeverAsked, change + " was asked for by no command of the history",
+                      {sequence});
+      }
+    }
+  }
+
+  // A recorder that was killed lost what it had buffered: it may have asked for what came later.
+  bool may_be_of_lost_part(std::int64_t sequence) const {
+    constexpr std::int64_t kSlack = 1'000'000'000;  // nanoseconds; entries wait for their turn
+    for (const HistoryFile& file : history_.files) {
+      if (!file.is_finished &&
+          sequence > ordering_.answered_by(file.clock, file.last_time - kSlack)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  Findings findings_;
+  History history_;
+  Journal journal_;
+  Stock stock_;
+  Holds holds_;
+  Caps caps_;
+  Ledger ledger_;
+  Matching matching_;
+  Truth truth_;
+  Ordering ordering_;
+  std::int64_t unexplained_ = 0;
+};
+
+inline Figures Audit::figures() const {
+  Figures told;
+  told.commands = static_cast<std::int64_t>(history_.commands.size());
+  for (const HistoryFile& file : history_.files) {
+    told.calls += file.calls;
+    told.answered += file.answered;
+    told.unsent += file.unsent;
+  }
+  for (const Command& command : history_.commands) {
+    told.unanswered += command.fate == Fate::kUnknown;
+  }
+  told.changes = static_cast<std::int64_t>(journal_.records.size());
+  told.first = journal_.first;
+  told.last = journal_.last();
+  told.left_bytes = journal_.left_bytes;
+  told.base_changes = matching_.base_changes;
+  told.expiries = matching_.expiries;
+  told.unanswered_done = matching_.unanswered_done;
+  told.skus = static_cast<std::int64_t>(stock_.skus.size());
+  told.holds = static_cast<std::int64_t>(holds_.holds.size());
+  told.counts = caps_.count_of_counts();
+  told.unjudged = ordering_.unjudged;
+  told.stock_refusals = ordering_.stock_refusals;
+  told.overtaken_after_return = ordering_.overtaken_after_return;
+  told.unexplained = unexplained_;
+  told.memory_bytes = history_.bytes() + journal_.bytes() + stock_.bytes() + holds_.bytes() +
+                      caps_.bytes() + matching_.bytes() + ordering_.bytes();
+  return told;
+}
+
+}  // namespace atp::audit

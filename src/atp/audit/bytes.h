@@ -1,0 +1,163 @@
+// Files as memory, and the names of things as 16 bytes. Owns every mapping that the audit reads
+// from: views into them stay good until it ends. Reads only; a file that can't be read is told.
+#pragma once
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace atp::audit {
+
+using Text = std::string_view;
+
+// Input that can't be judged: said to whoever asked, who has to do something about it.
+struct Unusable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// XXH3-128 of a name, as the journal has it.
+struct Key {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  bool operator==(const Key&) const = default;
+};
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const { return key.low; }
+};
+
+inline Key key_of(Text name) {
+  const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
+  return {hash.high64, hash.low64};
+}
+
+// The 16 bytes of a key in a journal record, big-endian.
+inline Key key_from(Text bytes) {
+  std::uint64_t halves[2];
+  std::memcpy(halves, bytes.data(), 16);
+  return {__builtin_bswap64(halves[0]), __builtin_bswap64(halves[1])};
+}
+
+// The key that a reservation's id spells; false when it is no such id.
+inline bool key_from_hex(Text text, Key* key) {
+  if (text.size() != 32) return false;
+  std::uint64_t halves[2] = {0, 0};
+  for (std::size_t i = 0; i < 32; ++i) {
+    const char letter = text[i];
+    std::uint64_t digit;
+    if (letter >= '0' && letter <= '9') {
+      digit = static_cast<std::uint64_t>(letter - '0');
+    } else if (letter >= 'a' && letter <= 'f') {
+      digit = static_cast<std::uint64_t>(letter - 'a' + 10);
+    } else {
+      return false;
+    }
+    halves[i / 16] = halves[i / 16] << 4 | digit;
+  }
+  *key = {halves[0], halves[1]};
+  return true;
+}
+
+// An address in network order; an IPv4-mapped IPv6 address is an IPv4 address.
+struct Address {
+  std::uint8_t size = 0;  // 0: none, or no address
+  std::uint8_t bytes[16] = {};
+  Text view() const { return {reinterpret_cast<const char*>(bytes), size}; }
+};
+
+inline Address unmapped(Address address) {
+  constexpr std::uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (address.size == 16 && std::memcmp(address.bytes, mapped, 12) == 0) {
+    std::memmove(address.bytes, address.bytes + 12, 4);
+    std::memset(address.bytes + 4, 0, 12);
+    address.size = 4;
+  }
+  return address;
+}
+
+inline Address address_from(Text text) {
+  Address address;
+  char shown[64];
+  if (text.empty() || text.size() >= sizeof shown) return address;
+  std::memcpy(shown, text.data(), text.size());
+  shown[text.size()] = 0;
+  if (inet_pton(AF_INET, shown, address.bytes) == 1) {
+    address.size = 4;
+  } else if (inet_pton(AF_INET6, shown, address.bytes) == 1) {
+    address.size = 16;
+  }
+  return unmapped(address);
+}
+
+inline void keep_bits(Address* address, int bits) {
+  for (int i = 0; i < address->size; ++i) {
+    const int left = bits - 8 * i;
+    if (left <= 0) {
+      address->bytes[i] = 0;
+    } else if (left < 8) {
+      address->bytes[i] &= static_cast<std::uint8_t>(0xff00u >> left);
+    }
+  }
+}
+
+// A whole file in memory, for as long as this lives.
+class Mapping {
+ public:
+  explicit Mapping(const std::string& path) : path_(path) {
+    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) throw Unusable(path + ": " + std::strerror(errno));
+    struct stat facts;
+    if (fstat(file, &facts) != 0) {
+      close(file);
+      throw Unusable(path + ": " + std::strerror(errno));
+    }
+    size_ = static_cast<std::size_t>(facts.st_size);
+    if (size_ != 0) {
+      void* at = mmap(nullptr, size_, PROT_READ, MAP_SHARED, file, 0);
+      if (at == MAP_FAILED) {
+        close(file);
+        throw Unusable(path + ": " + std::strerror(errno));
+      }
+      at_ = static_cast<const char*>(at);
+      madvise(at, size_, MADV_SEQUENTIAL);
+    }
+    close(file);
+  }
+  ~Mapping() {
+    if (at_ != nullptr) munmap(const_cast<char*>(at_), size_);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  Text bytes() const { return {at_, size_}; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  const char* at_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+template <class T>
+inline T number_at(const char* at) {
+  T number;
+  std::memcpy(&number, at, sizeof number);
+  return number;
+}
+
+template <class T>
+inline std::int64_t bytes_of(const std::vector<T>& many) {
+  return static_cast<std::int64_t>(many.capacity() * sizeof(T));
+}
+
+}  // namespace atp::audit

@@ -1,0 +1,361 @@
+// Caps at work: what each subject has in force after every change. An exact model of
+// docs/semantics.md, made from nothing but the journal's cap changes, grants and give-backs. Keeps
+// the past of those counts alone that a refusal of the history tells of.
+#pragma once
+#include <tsl/robin_map.h>
+#include <tsl/robin_set.h>
+
+#include "cap_rules.h"
+#include "findings.h"
+#include "holds.h"
+
+namespace atp::audit {
+
+// Units granted in one step of a window that are still in force.
+struct Step {
+  std::int64_t number;
+  std::int64_t units;
+};
+
+// A count from one change on; without what windows have passed over.
+struct CountThen {
+  std::int64_t sequence, time;
+  std::int64_t total;
+};
+
+// The past of one count: its totals by position, and what each step of its window came to.
+struct CountPast {
+  std::vector<CountThen> totals;
+  std::vector<Step> steps;  // in order of their numbers; units summed up to there by finish()
+  std::int64_t total = 0;
+};
+
+struct Count {
+  std::int64_t in_force = 0;
+  std::int64_t limit = kNoLimit;
+  std::uint32_t limit_version = 0;  // of the cap that the limit is of
+  std::uint32_t past = 0;           // number of its past and 1; 0: nobody asks
+  std::vector<Step> steps;
+};
+
+struct Cap {
+  CapRule rule;
+  std::uint32_t uid = 0;           // another one when counting starts anew
+  std::uint32_t version = 0;
+  std::int64_t sequence = 0;       // of the change that set it
+  std::int64_t counting_since = 0;
+};
+
+// A cap as it was from one change on.
+struct CapThen {
+  std::int64_t sequence = 0;
+  bool is_there = false;
+  std::uint32_t uid = 0;
+  CapRule rule;
+};
+
+// A name for one count: by cap id for the history, by the cap's uid for the ledger.
+inline Key name_of_count(Text cap, char kind, Text subject, int bits, Text sku) {
+  std::string name;
+  for (const Text part : {cap, Text(&kind, 1), subject, sku}) {
+    name += std::to_string(part.size());
+    name += ':';
+    name += part;
+  }
+  name += std::to_string(bits);
+  return key_of(name);
+}
+
+class Caps {
+ public:
+  Caps(Stock* stock, Holds* holds, Findings* findings)
+      : stock_(stock), holds_(holds), findings_(findings) {}
+
+  // Says that somebody was told of this count, so that its past is kept.
+  void track(Text cap, Text subject, Text sku) {
+    asked_about_.insert(name_of_count(cap, 't', subject, 0, sku));
+    const std::size_t slash = subject.find('/');
+    const Address address = address_from(subject.substr(0, slash));
+    int bits = 8 * address.size;
+    if (slash != subject.npos) bits = std::atoi(std::string(subject.substr(slash + 1)).c_str());
+    if (address.size) asked_about_.insert(name_of_count(cap, 'a', address.view(), bits, sku));
+  }
+
+  void set(const Event& event) {
+    CapRule rule = read_cap(event.cap, stock_);
+    auto found = std::find_if(caps_.begin(), caps_.end(),
+                              [&](const Cap& cap) { return cap.rule.id == rule.id; });
+    const bool is_new = found == caps_.end();
+    if (is_new) found = caps_.insert(found, Cap());
+    const bool anew = is_new || event.counts_reset || !rule.counts_as(found->rule);
+    found->rule = rule;
+    found->version = ++versions_;
+    found->sequence = event.sequence;
+    if (anew) {
+      found->uid = ++uids_;
+      found->counting_since = event.sequence;
+    }
+    const Key id = key_of(rule.id);
+    pasts_of_caps_[id].push_back({event.sequence, true, found->uid, std::move(rule)});
+  }
+  void remove(const Event& event) {
+    std::erase_if(caps_, [&](const Cap& cap) { return cap.rule.id == event.cap; });
+    pasts_of_caps_[key_of(event.cap)].push_back({event.sequence, false, 0, {}});
+  }
+
+  // Counts a grant; says so when it brings a subject above its limit.
+  void grant(const Event& event, const Hold& hold);
+  // Counts units of a hold's line no more.
+  void give_back(const Hold& hold, std::uint32_t sku, std::int64_t units, std::int64_t sequence,
+                 std::int64_t time);
+  void finish();
+
+  // The cap at that position; null: it was not there.
+  const CapThen* at(Text id, std::int64_t sequence) const {
+    const auto found = pasts_of_caps_.find(key_of(id));
+    if (found == pasts_of_caps_.end()) return nullptr;
+    const CapThen* last = nullptr;
+    for (const CapThen& then : found->second) {
+      if (then.sequence <= sequence) last = &then;
+    }
+    return last;
+  }
+  std::int64_t next_change(Text id, std::int64_t sequence) const {
+    const auto found = pasts_of_caps_.find(key_of(id));
+    if (found != pasts_of_caps_.end()) {
+      for (const CapThen& then : found->second) {
+        if (then.sequence > sequence) return then.sequence;
+      }
+    }
+    return 0x7fffffffffffffffll;
+  }
+  // The past of a count; null: nobody was ever counted there.
+  const CountPast* past(const CapThen& cap, const Whom& whom, std::uint32_t sku) const {
+    const auto found = counts_.find(name_of(cap.uid, whom, sku));
+    if (found == counts_.end() || rows_[found->second].past == 0) return nullptr;
+    return &pasts_[rows_[found->second].past - 1];
+  }
+
+  std::int64_t bytes() const {
+    std::int64_t sum = bytes_of(rows_) + bytes_of(pasts_) +
+                       static_cast<std::int64_t>(counts_.bucket_count() * 40 +
+                                                 asked_about_.bucket_count() * 32);
+    for (const Count& count : rows_) sum += bytes_of(count.steps);
+    for (const CountPast& past : pasts_) sum += bytes_of(past.totals) + bytes_of(past.steps);
+    return sum;
+  }
+  std::int64_t count_of_counts() const { return static_cast<std::int64_t>(rows_.size()); }
+
+ private:
+  static constexpr std::uint32_t kAllSkus = 0xffffffffu;
+
+  static Key name_of(std::uint32_t uid, const Whom& whom, std::uint32_t sku) {
+    char name[80];
+    std::memcpy(name, &uid, 4);
+    std::memcpy(name + 4, &sku, 4);
+    const std::size_t size = std::min<std::size_t>(whom.bytes.size(), 64);
+    std::memcpy(name + 8, whom.bytes.data(), size);
+    return key_of(Text(name, 8 + size));
+  }
+  Count& count_of(const Cap& cap, const Whom& whom, std::uint32_t sku);
+  void add(const Cap& cap, Count* count, std::int64_t units, std::int64_t sequence,
+           std::int64_t time);
+  void take(const Cap& cap, Count* count, std::int64_t units, std::int64_t granted,
+            std::int64_t sequence, std::int64_t time);
+  void pass(const Cap& cap, Count* count, std::int64_t now);
+  void grant_under(const Cap& cap, const Event& event, const Hold& hold, const Whom& whom);
+  void judge(const Cap& cap, const Event& event, const Whom& whom, std::int64_t in_force,
+             std::int64_t limit);
+
+  Stock* stock_;
+  Holds* holds_;
+  Findings* findings_;
+  std::vector<Cap> caps_;
+  tsl::robin_map<Key, std::vector<CapThen>, KeyHash> pasts_of_caps_;
+  tsl::robin_map<Key, std::uint32_t, KeyHash> counts_;
+  std::vector<Count> rows_;
+  std::vector<CountPast> pasts_;
+  tsl::robin_set<Key, KeyHash> asked_about_;
+  std::uint32_t uids_ = 0, versions_ = 0;
+};
+
+inline Count& Caps::count_of(const Cap& cap, const Whom& whom, std::uint32_t sku) {
+  const auto [found, is_new] =
+      counts_.emplace(name_of(cap.uid, whom, sku), static_cast<std::uint32_t>(rows_.size()));
+  if (is_new) {
+    rows_.emplace_back();
+    const Text name = sku == kAllSkus ? Text() : stock_->skus[sku].name;
+    const Subject subject = cap.rule.subject;
+    const bool is_address = subject == Subject::kIp || subject == Subject::kSubnet;
+    if (asked_about_.contains(name_of_count(cap.rule.id, is_address ? 'a' : 't', whom.bytes,
+                                            is_address ? whom.bits : 0, name))) {
+      pasts_.emplace_back();
+      rows_.back().past = static_cast<std::uint32_t>(pasts_.size());
+    }
+  }
+  Count& count = rows_[found->second];
+  if (count.limit_version != cap.version) {
+    count.limit = limit_of(cap.rule, whom);
+    count.limit_version = cap.version;
+  }
+  return count;
+}
+
+// Lets the window pass over what is too old.
+inline void Caps::pass(const Cap& cap, Count* count, std::int64_t now) {
+  std::size_t passed = 0;
+  while (passed < count->steps.size() && !cap.rule.still_counts(count->steps[passed].number, now)) {
+    count->in_force -= count->steps[passed++].units;
+  }
+  if (passed) {
+    count->steps.erase(count->steps.begin(),
+                       count->steps.begin() + static_cast<std::ptrdiff_t>(passed));
+  }
+}
+
+inline void note(CountPast* past, std::int64_t step, std::int64_t units, std::int64_t sequence,
+                 std::int64_t time) {
+  past->total += units;
+  if (!past->totals.empty() && past->totals.back().sequence == sequence) {
+    past->totals.back().total = past->total;
+  } else {
+    past->totals.push_back({sequence, time, past->total});
+  }
+  auto& steps = past->steps;
+  auto at = steps.end();
+  while (at != steps.begin() && std::prev(at)->number > step) --at;
+  if (at != steps.begin() && std::prev(at)->number == step) {
+    std::prev(at)->units += units;
+  } else {
+    steps.insert(at, {step, units});
+  }
+}
+
+inline void Caps::add(const Cap& cap, Count* count, std::int64_t units, std::int64_t sequence,
+                      std::int64_t time) {
+  std::int64_t step = 0;
+  if (cap.rule.window != 0) {
+    step = cap.rule.step_of(time);
+    auto at = count->steps.end();
+    while (at != count->steps.begin() && std::prev(at)->number > step) --at;
+    if (at != count->steps.begin() && std::prev(at)->number == step) {
+      std::prev(at)->units += units;
+    } else {
+      count->steps.insert(at, {step, units});
+    }
+  }
+  count->in_force += units;
+  if (count->past) note(&pasts_[count->past - 1], step, units, sequence, time);
+}
+
+inline void Caps::take(const Cap& cap, Count* count, std::int64_t units, std::int64_t granted,
+                       std::int64_t sequence, std::int64_t time) {
+  std::int64_t step = 0;
+  if (cap.rule.window != 0) {
+    pass(cap, count, time);
+    step = cap.rule.step_of(granted);
+    const auto at = std::lower_bound(
+        count->steps.begin(), count->steps.end(), step,
+        [](const Step& each, std::int64_t number) { return each.number < number; });
+    if (at == count->steps.end() || at->number != step) return;
+    at->units -= units;
+  }
+  count->in_force -= units;
+  if (count->past) note(&pasts_[count->past - 1], step, -units, sequence, time);
+}
+
+inline void Caps::judge(const Cap& cap, const Event& event, const Whom& whom,
+                        std::int64_t in_force, std::int64_t limit) {
+  if (cap.rule.mode != CapMode::kEnforce || limit == kNoLimit) return;
+  findings_->checked(Law::kCaps);
+  if (in_force <= limit || !findings_->is_wanted(Fault::kCapExceeded)) return;
+  std::string text = "change " + std::to_string(event.sequence) + " brings a subject of cap " +
+                     std::string(cap.rule.id) + " to " + std::to_string(in_force) +
+                     " units in force; its limit is " + std::to_string(limit);
+  std::vector<std::int64_t> changes{cap.sequence};
+  Address room;
+  Whom other;
+  for (const Hold& hold : holds_->holds) {
+    if (hold.state != State::kHeld && hold.state != State::kCommitted) continue;
+    if (hold.grant <= cap.counting_since || hold.grant >= event.sequence) continue;
+    Address caller;
+    const Text address = holds_->address_of(hold);
+    caller.size = static_cast<std::uint8_t>(address.size());
+    std::memcpy(caller.bytes, address.data(), address.size());
+    const bool is_counted = audit::whom(cap.rule, holds_->customer_of(hold), caller, &room, &other);
+    if (is_counted && other.bytes == whom.bytes) changes.push_back(hold.grant);
+  }
+  constexpr std::size_t kShown = 12;
+  if (changes.size() > kShown) changes.erase(changes.begin() + 1, changes.end() - kShown);
+  if (cap.rule.subject == Subject::kReservation) changes.resize(1);
+  changes.push_back(event.sequence);
+  findings_->keep({Fault::kCapExceeded, std::move(text), std::move(changes), {}});
+}
+
+inline void Caps::grant_under(const Cap& cap, const Event& event, const Hold& hold,
+                              const Whom& whom) {
+  const HoldLine* lines = holds_->lines_of(hold);
+  std::int64_t sum = 0;
+  for (std::uint32_t i = 0; i < hold.line_count; ++i) {
+    if (!cap.rule.concerns(lines[i].sku)) continue;
+    if (!cap.rule.per_sku) {
+      sum += lines[i].granted;
+    } else if (cap.rule.subject == Subject::kReservation) {
+      judge(cap, event, whom, lines[i].granted, cap.rule.limit);
+    } else {
+      Count& count = count_of(cap, whom, lines[i].sku);
+      if (cap.rule.window != 0) pass(cap, &count, event.time);
+      add(cap, &count, lines[i].granted, event.sequence, event.time);
+      judge(cap, event, whom, count.in_force, count.limit);
+    }
+  }
+  if (sum == 0) return;
+  if (cap.rule.subject == Subject::kReservation) {
+    judge(cap, event, whom, sum, cap.rule.limit);
+    return;
+  }
+  Count& count = count_of(cap, whom, kAllSkus);
+  if (cap.rule.window != 0) pass(cap, &count, event.time);
+  add(cap, &count, sum, event.sequence, event.time);
+  judge(cap, event, whom, count.in_force, count.limit);
+}
+
+inline void Caps::grant(const Event& event, const Hold& hold) {
+  Address caller, room;
+  caller.size = static_cast<std::uint8_t>(event.address.size());
+  std::memcpy(caller.bytes, event.address.data(), event.address.size());
+  Whom counted;
+  for (const Cap& cap : caps_) {
+    if (whom(cap.rule, event.customer, caller, &room, &counted)) {
+      grant_under(cap, event, hold, counted);
+    }
+  }
+}
+
+inline void Caps::give_back(const Hold& hold, std::uint32_t sku, std::int64_t units,
+                            std::int64_t sequence, std::int64_t time) {
+  if (caps_.empty()) return;
+  Address caller, room;
+  const Text address = holds_->address_of(hold);
+  caller.size = static_cast<std::uint8_t>(address.size());
+  std::memcpy(caller.bytes, address.data(), address.size());
+  Whom counted;
+  for (const Cap& cap : caps_) {
+    if (cap.rule.subject == Subject::kReservation || hold.grant < cap.counting_since) continue;
+    if (!cap.rule.concerns(sku)) continue;
+    if (!whom(cap.rule, holds_->customer_of(hold), caller, &room, &counted)) continue;
+    Count& count = count_of(cap, counted, cap.rule.per_sku ? sku : kAllSkus);
+    take(cap, &count, units, hold.grant_time, sequence, time);
+  }
+}
+
+// Sums up the steps of every past, so that what a window has passed over is one look-up.
+inline void Caps::finish() {
+  for (CountPast& past : pasts_) {
+    for (std::size_t i = 1; i < past.steps.size(); ++i) {
+      past.steps[i].units += past.steps[i - 1].units;
+    }
+  }
+}
+
+}  // namespace atp::audit

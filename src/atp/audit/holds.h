@@ -1,0 +1,237 @@
+// Reservations, and what each change did to them. Owns who holds what after every change, now and
+// at any earlier position, and the memory of request ids. Judges nothing: the ledger does.
+#pragma once
+#include <tsl/robin_set.h>
+
+#include "events.h"
+#include "stock.h"
+
+namespace atp::audit {
+
+enum class State : std::uint8_t { kNone, kHeld, kCommitted, kReleased, kExpired };
+
+struct HoldLine {
+  std::uint32_t sku;
+  std::int32_t granted, committed, released;
+  std::int64_t rest() const {
+    return static_cast<std::int64_t>(granted) - committed - released;
+  }
+};
+
+// One thing that happened to a hold.
+struct Link {
+  std::int64_t sequence;
+  std::uint32_t hold;
+  std::uint32_t before;  // of the same hold; kNoLink: its grant
+};
+constexpr std::uint32_t kNoLink = 0xffffffffu;
+
+struct Hold {
+  Key key;
+  std::int64_t grant, grant_time, expire_time, end_time;
+  std::uint64_t first_line;
+  std::uint32_t line_count, last_link;
+  std::uint32_t rank;         // among what had ended in its share, once it has
+  std::uint32_t customer_at, address_at;  // within the event of its grant
+  std::uint8_t customer_size, address_size;
+  State state;
+  bool is_partial;
+};
+
+// A hold as it was after some change.
+struct HoldThen {
+  State state = State::kNone;
+  std::int64_t sequence = 0;  // of its last change by then
+  std::int64_t expire_time = 0, end_time = 0;
+  std::vector<HoldLine> lines;
+};
+
+// The memory of a command other than a reserve that had a request id.
+struct Receipt {
+  Key key;
+  std::int64_t sequence, time;
+  std::uint32_t rank;
+};
+
+class Holds {
+ public:
+  std::vector<Hold> holds;
+  std::vector<HoldLine> lines;
+  std::vector<Link> links;
+  std::vector<Receipt> receipts;
+  static constexpr std::uint32_t kNone = 0xffffffffu;
+
+  Holds(const Journal* journal, const Stock* stock)
+      : journal_(journal), stock_(stock),
+        by_key_(16, Hash{&holds}, Same{&holds}),
+        receipts_by_key_(16, ReceiptHash{&receipts}, ReceiptSame{&receipts}) {}
+  Holds(const Holds&) = delete;
+  Holds& operator=(const Holds&) = delete;
+
+  void expect(std::size_t count) {
+    holds.reserve(count);
+    by_key_.reserve(count);
+  }
+
+  // The youngest hold of the key, or kNone.
+  std::uint32_t find(const Key& key) const {
+    const auto found = by_key_.find(key);
+    return found == by_key_.end() ? kNone : *found;
+  }
+  const Receipt* find_receipt(const Key& key) const {
+    const auto found = receipts_by_key_.find(key);
+    return found == receipts_by_key_.end() ? nullptr : &receipts[*found];
+  }
+
+  std::uint32_t add(const Hold& hold) {
+    const auto number = static_cast<std::uint32_t>(holds.size());
+    holds.push_back(hold);
+    by_key_.erase(hold.key);
+    by_key_.insert(number);
+    return number;
+  }
+  void add_receipt(const Key& key, std::int64_t sequence, std::int64_t time) {
+    receipts.push_back({key, sequence, time, end_in_share(key)});
+    receipts_by_key_.erase(key);
+    receipts_by_key_.insert(static_cast<std::uint32_t>(receipts.size() - 1));
+  }
+  void link(std::uint32_t number, std::int64_t sequence) {
+    Hold& hold = holds[number];
+    links.push_back({sequence, number, hold.last_link});
+    hold.last_link = static_cast<std::uint32_t>(links.size() - 1);
+  }
+  void end(std::uint32_t number, State state, std::int64_t time) {
+    Hold& hold = holds[number];
+    hold.state = state;
+    hold.end_time = time;
+    hold.rank = end_in_share(hold.key);
+  }
+
+  HoldLine* lines_of(const Hold& hold) { return lines.data() + hold.first_line; }
+  Text customer_of(const Hold& hold) const {
+    return Text(journal_->event_bytes(hold.grant).data() + hold.customer_at, hold.customer_size);
+  }
+  Text address_of(const Hold& hold) const {
+    return Text(journal_->event_bytes(hold.grant).data() + hold.address_at, hold.address_size);
+  }
+
+  // May an engine have forgotten by then what ended so? By its age, or by how many ended after it.
+  bool may_be_forgotten(const Key& key, std::int64_t ended, std::uint32_t rank, std::int64_t now,
+                        std::int64_t remember, std::int64_t ended_max) const {
+    return now >= ended + remember ||
+           shares_[key.low >> 58] - rank >= static_cast<std::uint64_t>(ended_max / 64);
+  }
+
+  // The hold after the change `sequence`, which is not before its grant.
+  void then(std::uint32_t number, std::int64_t sequence, HoldThen* told);
+  // When it was last changed, at that position; 0: it was not there yet. `next`: its next change.
+  std::int64_t last_change(std::uint32_t number, std::int64_t sequence, std::int64_t* next) const {
+    *next = 0x7fffffffffffffffll;
+    for (std::uint32_t at = holds[number].last_link; at != kNoLink; at = links[at].before) {
+      if (links[at].sequence <= sequence) return links[at].sequence;
+      *next = links[at].sequence;
+    }
+    return 0;
+  }
+
+  std::int64_t bytes() const {
+    const std::size_t buckets = by_key_.bucket_count() + receipts_by_key_.bucket_count();
+    return bytes_of(holds) + bytes_of(lines) + bytes_of(links) + bytes_of(receipts) +
+           static_cast<std::int64_t>(buckets * 8);
+  }
+
+ private:
+  // Tables of numbers: the keys stay in the rows, so that an entry has four bytes and not twenty.
+  struct Hash {
+    const std::vector<Hold>* rows;
+    std::size_t operator()(std::uint32_t number) const { return (*rows)[number].key.low; }
+    std::size_t operator()(const Key& key) const { return key.low; }
+  };
+  struct Same {
+    using is_transparent = void;
+    const std::vector<Hold>* rows;
+    bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
+    bool operator()(const Key& a, std::uint32_t b) const { return a == (*rows)[b].key; }
+    bool operator()(std::uint32_t a, const Key& b) const { return (*rows)[a].key == b; }
+  };
+  struct ReceiptHash {
+    const std::vector<Receipt>* rows;
+    std::size_t operator()(std::uint32_t number) const { return (*rows)[number].key.low; }
+    std::size_t operator()(const Key& key) const { return key.low; }
+  };
+  struct ReceiptSame {
+    using is_transparent = void;
+    const std::vector<Receipt>* rows;
+    bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
+    bool operator()(const Key& a, std::uint32_t b) const { return a == (*rows)[b].key; }
+    bool operator()(std::uint32_t a, const Key& b) const { return (*rows)[a].key == b; }
+  };
+
+  std::uint32_t end_in_share(const Key& key) { return ++shares_[key.low >> 58]; }
+  void apply(const Event& event, const Hold& hold, HoldThen* told) const;
+
+  const Journal* journal_;
+  const Stock* stock_;
+  tsl::robin_set<std::uint32_t, Hash, Same> by_key_;
+  tsl::robin_set<std::uint32_t, ReceiptHash, ReceiptSame> receipts_by_key_;
+  std::uint32_t shares_[64] = {};
+  Event event_;
+  std::vector<std::int64_t> steps_;
+};
+
+inline void Holds::apply(const Event& event, const Hold& hold, HoldThen* told) const {
+  told->sequence = event.sequence;
+  State ended = State::kNone;
+  if (event.kind == Change::kReserved && !(event.key == hold.key)) {
+    ended = State::kReleased;  // replaced by another
+  } else if (event.kind == Change::kExpired) {
+    ended = State::kExpired;
+  } else if (event.kind == Change::kExtended) {
+    told->expire_time = event.expire_time;
+  } else if (event.kind == Change::kCommitted || event.kind == Change::kReleased) {
+    std::int64_t left = 0;
+    const bool is_sale = event.kind == Change::kCommitted;
+    for (std::size_t i = 0; i < told->lines.size(); ++i) {
+      HoldLine& line = told->lines[i];
+      std::int64_t units = event.lines.empty() ? line.rest() : 0;
+      for (const Units& named : event.lines) {
+        if (stock_->find(named.sku) == line.sku) units = named.quantity;
+      }
+      (is_sale ? line.committed : line.released) += static_cast<std::int32_t>(units);
+      left += line.rest();
+    }
+    if (left == 0) ended = is_sale ? State::kCommitted : State::kReleased;
+  }
+  if (ended == State::kNone) return;
+  told->state = ended;
+  told->end_time = ended == State::kExpired ? told->expire_time : event.time;
+  if (event.kind == Change::kReserved) {
+    for (HoldLine& line : told->lines) line.released += static_cast<std::int32_t>(line.rest());
+  }
+}
+
+inline void Holds::then(std::uint32_t number, std::int64_t sequence, HoldThen* told) {
+  const Hold& hold = holds[number];
+  steps_.clear();
+  for (std::uint32_t at = hold.last_link; at != kNoLink; at = links[at].before) {
+    if (links[at].sequence <= sequence) steps_.push_back(links[at].sequence);
+  }
+  *told = HoldThen();
+  if (steps_.empty()) return;
+  read_event(hold.grant, journal_->event_bytes(hold.grant), &event_);
+  told->state = State::kHeld;
+  told->sequence = hold.grant;
+  told->expire_time = event_.expire_time;
+  for (std::uint32_t i = 0; i < hold.line_count; ++i) {
+    HoldLine line = lines[hold.first_line + i];
+    line.committed = 0;
+    line.released = 0;
+    told->lines.push_back(line);
+  }
+  for (std::size_t i = steps_.size() - 1; i-- > 0;) {
+    read_event(steps_[i], journal_->event_bytes(steps_[i]), &event_);
+    apply(event_, hold, told);
+  }
+}
+
+}  // namespace atp::audit

@@ -1,0 +1,233 @@
+// History against journal: every change that was acknowledged is there with its content, and every
+// change that is there was asked for, once. Owns which command explains which change. Judges
+// neither the order of answers nor what refusals say.
+#pragma once
+#include "content.h"
+
+namespace atp::audit {
+
+constexpr std::uint32_t kNobody = 0xffffffffu;
+
+class Matching {
+ public:
+  Matching(History* history, const Journal* journal, Stock* stock, Holds* holds,
+           Findings* findings)
+      : history_(history), journal_(journal), stock_(stock), findings_(findings),
+        content_(stock, holds) {}
+
+  std::vector<std::uint32_t> explained_by;   // command of each change, or kNobody
+  std::vector<std::int64_t> unasked;         // changes that nobody is known to have asked for
+  std::int64_t first_explained = kNever;     // changes before it are the base
+  std::int64_t base_changes = 0, expiries = 0, unanswered_done = 0;
+
+  Content& content() { return content_; }
+
+  // Before the replay: who says to have done which change, and who may have.
+  void prepare(Caps* caps) {
+    explained_by.assign(journal_->records.size(), kNobody);
+    const auto count = static_cast<std::uint32_t>(history_->commands.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const Command& command = history_->commands[i];
+      if (command.fate == Fate::kDone) {
+        claim(i, command);
+      } else if (command.fate == Fate::kUnknown) {
+        note_unknown(i, command);
+      } else if (command.fate == Fate::kRefused && command.method == Method::kReserve) {
+        read_told(command.method, command.told(), &told_);
+        for (const ToldCap& cap : told_.caps) caps->track(cap.cap_id, cap.subject, cap.sku);
+      }
+    }
+  }
+
+  // Before a change is applied to the ledger: who asked for it?
+  void before(const Event& event) {
+    const std::size_t at = static_cast<std::size_t>(event.sequence - journal_->first);
+    if (event.kind == Change::kExpired) {
+      ++expiries;
+      if (explained_by[at] != kNobody) differs(explained_by[at], event, "it is an expiry");
+      return;
+    }
+    findings_->checked(Law::kAskedFor);
+    const std::uint32_t command = explained_by[at];
+    if (command != kNobody) {
+      const Command& asking = history_->commands[command];
+      read_asked(asking.method, asking.asked(), &asked_);
+      why_ = content_.asked_for(asking.method, asked_, event);
+      return;
+    }
+    explained_by[at] = find_unknown(event);
+    if (explained_by[at] != kNobody) {
+      ++unanswered_done;
+      history_->commands[explained_by[at]].sequence = event.sequence;
+    } else if (event.sequence < first_explained) {
+      ++base_changes;
+    } else {
+      unasked.push_back(event.sequence);
+    }
+  }
+
+  // After it was applied: is it what was told?
+  void after(const Event& event) {
+    const std::size_t at = static_cast<std::size_t>(event.sequence - journal_->first);
+    const std::uint32_t number = explained_by[at];
+    if (number == kNobody || event.kind == Change::kExpired) return;
+    const Command& command = history_->commands[number];
+    if (command.fate != Fate::kDone) return;
+    findings_->checked(Law::kAcknowledged);
+    if (why_ == nullptr) {
+      read_told(command.method, command.told(), &told_);
+      why_ = content_.told(command.method, asked_, told_, event);
+    }
+    if (why_ != nullptr) differs(number, event, why_);
+    why_ = nullptr;
+    if (event.kind == Change::kReserved) note_grant(number, command.sent, event);
+  }
+
+  // A command that was told no and asked for just this; kNobody: there is none. Looks at them all.
+  std::uint32_t find_refused(const Event& event) {
+    const auto count = static_cast<std::uint32_t>(history_->commands.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const Command& command = history_->commands[i];
+      if (command.fate != Fate::kRefused && command.fate != Fate::kFailed) continue;
+      try {
+        read_asked(command.method, command.asked(), &asked_);
+      } catch (const protozero::exception&) {
+        continue;
+      }
+      if (main_key(command.method, asked_) == main_key_of(event) &&
+          content_.asked_for(command.method, asked_, event) == nullptr) {
+        return i;
+      }
+    }
+    return kNobody;
+  }
+
+  std::int64_t bytes() const {
+    return bytes_of(explained_by) + bytes_of(unknowns_) +
+           static_cast<std::int64_t>(unknown_by_key_.bucket_count() * 40);
+  }
+
+ private:
+  struct Unknown {
+    std::uint32_t command, next;
+    bool is_used;
+  };
+
+  void differs(std::uint32_t command, const Event& event, const char* why) {
+    findings_->add(Fault::kOtherChange,
+                   "change " + std::to_string(event.sequence) +
+                       " is not what was asked and answered: " + why,
+                   {event.sequence}, {command});
+  }
+
+  // Of each SKU, who was granted units and had asked last.
+  void note_grant(std::uint32_t number, std::int64_t sent, const Event& event) {
+    for (const Units& line : event.lines) {
+      Sku& sku = stock_->skus[stock_->number_of(line.sku)];
+      if (sent < sku.last_grant_sent) continue;
+      sku.last_grant_sent = sent;
+      sku.last_grant_command = number;
+    }
+  }
+
+  void claim(std::uint32_t number, const Command& command) {
+    findings_->checked(Law::kAcknowledged);
+    const std::int64_t sequence = command.sequence;
+    if (sequence < 1) {
+      findings_->add(Fault::kOtherChange, "an answer says that something was done, and not where",
+                     {}, {number});
+      return;
+    }
+    if (!journal_->has(sequence)) {
+      if (sequence < journal_->first) return;  // before what is left of the journal
+      findings_->add(Fault::kLostChange,
+                     "change " + std::to_string(sequence) +
+                         " was acknowledged and is not in the journal, which ends with change " +
+                         std::to_string(journal_->last()),
+                     {}, {number});
+      return;
+    }
+    std::uint32_t& place = explained_by[static_cast<std::size_t>(sequence - journal_->first)];
+    if (place == kNobody) {
+      place = number;
+      first_explained = std::min(first_explained, sequence);
+    } else if (command.method == Method::kSetCap) {
+      // Setting a cap to what it is names the change that made it so.
+      if (command.sent < history_->commands[place].sent) place = number;
+    } else {
+      findings_->add(Fault::kOneChangeTwoAnswers,
+                     "two answers say that they did change " + std::to_string(sequence), {sequence},
+                     {place, number});
+    }
+  }
+
+  static Key main_key(Method method, const Asked& asked) {
+    Key key;
+    if (method == Method::kReserve) return key_of(asked.request_id);
+    if (is_change_of_hold(method)) {
+      key_from_hex(asked.reservation_id, &key);
+      return key;
+    }
+    if (method == Method::kSetCap) return key_of(first_text(asked.cap));
+    return key_of(method == Method::kRemoveCap ? asked.cap : asked.sku);
+  }
+  static Key main_key_of(const Event& event) {
+    switch (event.kind) {
+      case Change::kStockChanged: return key_of(event.sku);
+      case Change::kCapSet: return key_of(first_text(event.cap));
+      case Change::kCapRemoved: return key_of(event.cap);
+      default: return event.key;
+    }
+  }
+  static Text first_text(Text message) {
+    Reader reader(message.data(), message.size());
+    return reader.next(1) ? text_of(reader) : Text();
+  }
+
+  void note_unknown(std::uint32_t number, const Command& command) {
+    const Method method = command.method;
+    if (method == Method::kGetReservation || method == Method::kGetAvailability) return;
+    try {
+      read_asked(command.method, command.asked(), &asked_);
+    } catch (const protozero::exception&) {
+      return;  // what is no message was never done
+    }
+    const auto place = static_cast<std::uint32_t>(unknowns_.size());
+    const auto [found, is_new] = unknown_by_key_.emplace(main_key(command.method, asked_), place);
+    unknowns_.push_back({number, is_new ? kNobody : found->second, false});
+    if (!is_new) found.value() = place;
+  }
+
+  // Of the unanswered commands that asked for this, the one that was sent first.
+  std::uint32_t find_unknown(const Event& event) {
+    const auto found = unknown_by_key_.find(main_key_of(event));
+    if (found == unknown_by_key_.end()) return kNobody;
+    Unknown* best = nullptr;
+    for (std::uint32_t at = found->second; at != kNobody; at = unknowns_[at].next) {
+      Unknown& unknown = unknowns_[at];
+      if (unknown.is_used) continue;
+      const Command& command = history_->commands[unknown.command];
+      read_asked(command.method, command.asked(), &asked_);
+      if (content_.asked_for(command.method, asked_, event) != nullptr) continue;
+      if (best == nullptr || command.sent < history_->commands[best->command].sent) {
+        best = &unknown;
+      }
+    }
+    if (best == nullptr) return kNobody;
+    best->is_used = true;
+    return best->command;
+  }
+
+  History* history_;
+  const Journal* journal_;
+  Stock* stock_;
+  Findings* findings_;
+  Content content_;
+  Asked asked_;
+  Told told_;
+  const char* why_ = nullptr;
+  std::vector<Unknown> unknowns_;
+  tsl::robin_map<Key, std::uint32_t, KeyHash> unknown_by_key_;
+};
+
+}  // namespace atp::audit

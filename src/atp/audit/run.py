@@ -1,0 +1,109 @@
+"""One audit, from files to a verdict.
+
+Owns the order of the passes and what is said about their input. Judges nothing itself: the native
+half does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from atp.audit import clock
+from atp.audit._native import NativeAudit
+from atp.audit.failed import AuditFailed
+from atp.audit.slices import slice_of
+from atp.audit.store import segments, store_id
+from atp.audit.verdict import FAULTS, LAWS, Finding, Verdict
+from atp.history import HistoryDamaged, list_files
+
+REMEMBER_NS = 3_600_000_000_000
+"""The server's default of memory.remember, in nanoseconds."""
+ENDED_MAX = 1_000_000
+"""The server's default of memory.ended_max."""
+
+Progress = Callable[[str], None]
+
+
+def audit(
+    history: Path | str,
+    data: Path | str,
+    *,
+    remember_ns: int = REMEMBER_NS,
+    ended_max: int = ENDED_MAX,
+    progress: Progress = lambda step: None,
+) -> Verdict:
+    """Judge a history (a directory, or one file) by the journal of a data directory.
+
+    `remember_ns` and `ended_max` are the server's memory.remember and memory.ended_max: only what
+    these let it forget may be asked for twice. `progress` is told each step. Reads only, and may be
+    run beside the server. Raises AuditFailed when the input can't be judged.
+    """
+    begun = clock.elapsed_ns()
+    try:
+        paths = list_files(history)
+    except HistoryDamaged as error:
+        raise AuditFailed(str(error)) from error
+    folder = Path(data)
+    identity, journal = store_id(folder), segments(folder)
+    native = NativeAudit(remember_ns, ended_max)
+    try:
+        for path in paths:
+            progress(f"reading {path.name}")
+            native.read_history(os.fsencode(path))
+        for sequence, path in journal:
+            progress(f"reading {path.name}")
+            native.read_segment(os.fsencode(path), identity, sequence, path == journal[-1][1])
+        progress("replaying the journal")
+        native.replay()
+        progress("judging answers")
+        native.judge()
+    except RuntimeError as error:
+        raise AuditFailed(str(error)) from error
+    seconds = (clock.elapsed_ns() - begun) / 1e9
+    return _verdict(native, [path.name for path in paths], seconds)
+
+
+def _verdict(native: NativeAudit, files: list[str], seconds: float) -> Verdict:
+    counts, checks = native.counts(len(FAULTS), len(LAWS))
+    figures: dict[str, int | float] = dict(native.figures())
+    figures["seconds"] = seconds
+    figures["commands_per_s"] = figures["commands"] / max(seconds, 1e-9)
+    findings = []
+    for fault, text, changes, commands in native.findings():
+        name, law = FAULTS[fault]
+        findings.append(Finding(name, law, text, slice_of(native, files, changes, commands)))
+    return Verdict(
+        findings=tuple(findings),
+        counts={FAULTS[i][0]: count for i, count in enumerate(counts) if count},
+        checks={LAWS[i][0]: count for i, count in enumerate(checks)},
+        figures=figures,
+        notes=tuple(_notes(native, files)),
+    )
+
+
+def _notes(native: NativeAudit, files: list[str]) -> list[str]:
+    figures = native.figures()
+    notes = []
+    for name, (_, _, torn_bytes, is_finished) in zip(files, native.files(), strict=True):
+        if not is_finished:
+            notes.append(
+                f"{name} was not finished ({torn_bytes:,} torn bytes at its end): what its recorder"
+                " had not written is lost, calls that were sent included"
+            )
+    if len({clock_name for clock_name, *_ in native.files()}) > 1:
+        notes.append("files of several clocks: order in real time is judged for each clock alone")
+    if figures["unexplained"]:
+        notes.append(
+            f"{figures['unexplained']:,} changes may have been asked for by lost calls and were not"
+            " judged"
+        )
+    if figures["unjudged"]:
+        notes.append(
+            f"{figures['unjudged']:,} refusals name a limit or a time that is the server's own, and"
+            " were not judged"
+        )
+    if figures["left_bytes"]:
+        notes.append(f"{figures['left_bytes']:,} bytes after the last change are a torn end")
+    return notes
