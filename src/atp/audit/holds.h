@@ -31,6 +31,7 @@ struct Hold {
   std::int64_t grant, grant_time, expire_time, end_time;
   std::uint64_t first_line;
   std::uint32_t line_count, last_link;
+  std::uint32_t older;        // hold of the same key, whose id was used again; or Holds::kNone
   std::uint32_t rank;         // among what had ended in its share, once it has
   std::uint32_t customer_at, address_at;  // within the event of its grant
   std::uint8_t customer_size, address_size;
@@ -78,6 +79,14 @@ class Holds {
     const auto found = by_key_.find(key);
     return found == by_key_.end() ? kNone : *found;
   }
+  // The one that was there at that position, or the oldest.
+  std::uint32_t find_at(const Key& key, std::int64_t sequence) const {
+    std::uint32_t number = find(key);
+    while (number != kNone && holds[number].grant > sequence && holds[number].older != kNone) {
+      number = holds[number].older;
+    }
+    return number;
+  }
   const Receipt* find_receipt(const Key& key) const {
     const auto found = receipts_by_key_.find(key);
     return found == receipts_by_key_.end() ? nullptr : &receipts[*found];
@@ -86,7 +95,8 @@ class Holds {
   std::uint32_t add(const Hold& hold) {
     const auto number = static_cast<std::uint32_t>(holds.size());
     holds.push_back(hold);
-    by_key_.erase(hold.key);
+    holds.back().older = find(hold.key);
+    if (holds.back().older != kNone) by_key_.erase(hold.key);
     by_key_.insert(number);
     return number;
   }

@@ -12,12 +12,13 @@ class RefusedBasket {
       : stock_(stock), holds_(holds), caps_(caps) {}
 
   // `skus` gets the SKUs whose changes matter.
-  void prepare(const Asked* asked, const Told* told, std::vector<std::uint32_t>* skus) {
+  void prepare(const Asked* asked, const Told* told, std::int64_t to,
+               std::vector<std::uint32_t>* skus) {
     asked_ = asked;
     told_ = told;
     replaced_ = Holds::kNone;
     Key key;
-    if (key_from_hex(asked->replaces, &key)) replaced_ = holds_->find(key);
+    if (key_from_hex(asked->replaces, &key)) replaced_ = holds_->find_at(key, to);
     if (told->outcome < 8) return;
     add_up(asked->lines, &sums_, &from_);
     for (const Units& line : sums_) skus->push_back(stock_->find(line.sku));
@@ -72,7 +73,7 @@ class RefusedBasket {
   // The id stands for something by then.
   const char* known_id(Text id, std::int64_t at) const {
     const Key key = key_of(id);
-    const std::uint32_t hold = holds_->find(key);
+    const std::uint32_t hold = holds_->find_at(key, at);
     if (hold != Holds::kNone && holds_->holds[hold].grant <= at) return nullptr;
     const Receipt* receipt = holds_->find_receipt(key);
     if (receipt != nullptr && receipt->sequence <= at) return nullptr;

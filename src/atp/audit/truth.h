@@ -28,7 +28,7 @@ class Truth {
       told_.clear();
     }
     Found found;
-    found.is_judged = prepare(command);
+    found.is_judged = prepare(command, to);
     if (!found.is_judged) return found;
     if (command.fate == Fate::kRepeat) from = std::max(from, told_.sequence);
     std::int64_t at = from;
@@ -52,24 +52,24 @@ class Truth {
   static constexpr std::int64_t kNoMore = 0x7fffffffffffffffll;
 
   // What the answer is about; false when it says nothing that can be judged.
-  bool prepare(const Command& command) {
+  bool prepare(const Command& command, std::int64_t to) {
     skus_.clear();
     hold_ = Holds::kNone;
     is_basket_ = false;
     const Method method = command.method;
     if (method == Method::kReserve) {
       if (command.fate == Fate::kRepeat) {
-        hold_ = holds_->find(key_of(asked_.request_id));
+        hold_ = holds_->find_at(key_of(asked_.request_id), to);
         return true;
       }
       const bool is_judged = told_.outcome != 4 && told_.outcome != 11;
       is_basket_ = is_judged;
-      if (is_judged) basket_.prepare(&asked_, &told_, &skus_);
+      if (is_judged) basket_.prepare(&asked_, &told_, to, &skus_);
       return is_judged;
     }
     if (is_change_of_hold(method) || method == Method::kGetReservation) {
       Key key;
-      if (key_from_hex(asked_.reservation_id, &key)) hold_ = holds_->find(key);
+      if (key_from_hex(asked_.reservation_id, &key)) hold_ = holds_->find_at(key, to);
       return command.fate == Fate::kRepeat || told_.outcome != 10;
     }
     if (method == Method::kGetAvailability) {
