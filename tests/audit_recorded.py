@@ -238,7 +238,7 @@ class Recorded:
         sent, ended = history.HistoryEntry(), history.HistoryEntry()
         sent.sent.CopyFrom(once.sent)
         ended.ended.CopyFrom(once.ended)
-        last = max(entry.ended.time_ns for entry in entries)
+        last = max(max(entry.sent.time_ns, entry.ended.time_ns) for entry in entries)
         number = 1 + max(entry.sent.number for entry in entries)
         sent.sent.number = ended.ended.number = number
         sent.sent.time_ns, ended.ended.time_ns = last + 1, last + 2
