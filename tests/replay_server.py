@@ -53,6 +53,7 @@ async def serving(engine: Any) -> AsyncIterator[Target]:
                     journal=NoJournal(),
                     feed=None,
                     counts=OutcomeCounts(dict),
+                    top=None,
                     settings=lambda: settings,
                     executor=executor,
                 ),

@@ -333,7 +333,7 @@ def test_both_faces_offer_the_same_calls() -> None:
         if inspect.isfunction(build) and build.__module__ == module.__name__ and name[0] != "_"
     }
     builders["execute"] = batches.execute
-    assert len(builders) == 19
+    assert len(builders) == 20
     for name, build in builders.items():
         expected = list(inspect.signature(build).parameters.values())
         for face in (Client, AsyncClient):

@@ -145,6 +145,10 @@ class Engine:
     def totals(self) -> StockTotals:
         """Sums over all SKUs, shard by shard, each as it is then."""
 
+    def lines_due(self, *, sooner_ns: int, later_ns: int) -> tuple[int, int]:
+        """How many lines of live holds end by the one time and by the other, which is later. Locks
+        a shard for some ten microseconds at a time, so that what moves meanwhile may be missed."""
+
     def hot_skus(self, count: int) -> list[tuple[str, int]]:
         """The SKUs that reserves ask for most, hottest first, and how hot each is: how often it was
         asked for since cool_skus(), and half of what it was before. Some 1,500 are known."""

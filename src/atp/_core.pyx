@@ -11,6 +11,7 @@
 #   ahead                           fetching into the cache what a batch will need
 #   events                          what happened, for whoever remembers it
 #   read, lookup, check, digest     copies, reading, recounts, a hash of the whole
+#   soon                            how many lines end soon, for a live view
 # `Engine` is its face in Python: it checks that a command is well-formed, lets go of the GIL, and
 # shapes the answer. It decides nothing. The pieces in core/*.pxi translate between Python and the
 # engine's structs.
@@ -53,6 +54,7 @@ from atp.engine.reserve cimport reserve
 from atp.engine.scratch cimport (
     JudgedLine, LineAsk, Scratch, close_scratch, open_scratch, room_for_lines,
 )
+from atp.engine.soon cimport Soon, count_soon
 from atp.engine.supply cimport SupplyAnswer, SupplyCommand, supply
 from atp.engine.sweep cimport enter, expire_due
 from atp.engine.text cimport (
@@ -251,6 +253,10 @@ cdef class Engine:
 
     def totals(self):
         return stock_totals(self.engine)
+
+    def lines_due(self, *, sooner_ns, later_ns):
+        return lines_due(self.engine, time_of(sooner_ns, "sooner_ns"),
+                         time_of(later_ns, "later_ns"))
 
     def hot_skus(self, Py_ssize_t count):
         return hottest(self.engine, count)

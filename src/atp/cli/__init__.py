@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
     "journal": Entry(
         "atp.cli.journal", "Check, dump and repair what a server remembers, without it."
     ),
+    "top": Entry("atp.cli.top", "Watch a server live: rates, hot SKUs, caps, holds that end."),
     "status": Entry("atp.cli.status", "Show counters, bounds and settings of a server."),
     "snapshot": Entry("atp.cli.snapshot", "Have a server write a snapshot now."),
 }

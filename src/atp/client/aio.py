@@ -103,6 +103,7 @@ class AsyncClient:
     list_caps = _operation(control_calls.list_caps)
     remove_cap = _operation(control_calls.remove_cap)
     get_status = _operation(control_calls.get_status)
+    get_top = _operation(control_calls.get_top)
     check_invariants = _operation(control_calls.check_invariants)
     take_snapshot = _operation(control_calls.take_snapshot)
 

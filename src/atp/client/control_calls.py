@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from atp.client import convert, replies
 from atp.client.call import Call, Method, Plane, message
+from atp.client.top import Top, read_top
 from atp.v1 import cap_service_pb2 as cap_pb
 from atp.v1 import maintenance_service_pb2 as maintenance_pb
 from atp.v1 import stock_service_pb2 as stock_pb
@@ -26,6 +27,7 @@ GET_CAP = Method(Plane.CONTROL, _CAP, "GetCap", cap_pb.GetCapResponse)
 LIST_CAPS = Method(Plane.CONTROL, _CAP, "ListCaps", cap_pb.ListCapsResponse)
 REMOVE_CAP = Method(Plane.CONTROL, _CAP, "RemoveCap", cap_pb.RemoveCapResponse)
 GET_STATUS = Method(Plane.CONTROL, _MAINTENANCE, "GetStatus", maintenance_pb.GetStatusResponse)
+GET_TOP = Method(Plane.CONTROL, _MAINTENANCE, "GetTop", maintenance_pb.GetTopResponse)
 CHECK_INVARIANTS = Method(
     Plane.CONTROL, _MAINTENANCE, "CheckInvariants", maintenance_pb.CheckInvariantsResponse
 )
@@ -35,7 +37,7 @@ TAKE_SNAPSHOT = Method(
 METHODS = (
     *(SET_STOCK, ADJUST_STOCK, BATCH_SET_STOCK, GET_STOCK, LIST_STOCK),
     *(SET_CAP, GET_CAP, LIST_CAPS, REMOVE_CAP),
-    *(GET_STATUS, CHECK_INVARIANTS, TAKE_SNAPSHOT),
+    *(GET_STATUS, GET_TOP, CHECK_INVARIANTS, TAKE_SNAPSHOT),
 )
 
 # A recount, or a snapshot, takes about a second for each million holds; the default is too short.
@@ -168,6 +170,16 @@ def get_status(*, timeout_s: float | None = None) -> Call[replies.ServerStatus]:
     """
     request = maintenance_pb.GetStatusRequest()
     return Call(GET_STATUS, request, convert.server_status, timeout_s)
+
+
+def get_top(*, skus: int = 0, caps: int = 0, timeout_s: float | None = None) -> Call[Top]:
+    """Reads what moves: the hottest `skus`, the `caps` that refused most (0: 20 of each, at most
+    100), calls and how long they took, holds that end soon.
+
+    Raises InvalidArgument, Unavailable, DeadlineExceeded.
+    """
+    request = message(maintenance_pb.GetTopRequest, sku_count=skus, cap_count=caps)
+    return Call(GET_TOP, request, read_top, timeout_s)
 
 
 def check_invariants(*, timeout_s: float | None = None) -> Call[CheckReport]:

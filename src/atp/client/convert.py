@@ -237,6 +237,18 @@ def cap_fields(cap: words.Cap, etag: str) -> dict[str, Any]:
     }
 
 
+def cap_use(message: maintenance_pb.CapUse) -> replies.CapUse:
+    """A cap at work."""
+    return replies.CapUse(
+        cap_id=message.cap_id,
+        subject=word(words.CapSubject, message.subject),
+        limit=message.limit_quantity if message.HasField("limit_quantity") else None,
+        mode=word(words.CapMode, message.mode),
+        refused=message.refused_count,
+        shadow_refused=message.shadow_refused_count,
+    )
+
+
 def server_status(message: maintenance_pb.GetStatusResponse) -> replies.ServerStatus:
     """How a server is."""
     started = message.HasField("start_time")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from atp.vocabulary import CapStatus, Limit, Stock
+from atp.vocabulary import CapMode, CapStatus, CapSubject, Limit, Stock
 
 
 class Availability(NamedTuple):
@@ -54,6 +54,17 @@ class OutcomeCount(NamedTuple):
     method: str
     outcome: str
     calls: int
+
+
+class CapUse(NamedTuple):
+    """A cap at work: how many commands it refused, or would have in shadow mode."""
+
+    cap_id: str
+    subject: CapSubject
+    limit: int | None
+    mode: CapMode
+    refused: int
+    shadow_refused: int
 
 
 class Setting(NamedTuple):

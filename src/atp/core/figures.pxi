@@ -22,6 +22,16 @@ cdef object stock_totals(L.Engine* engine):
     return words.StockTotals(on_hand, held, sold, expired)
 
 
+cdef tuple lines_due(L.Engine* engine, int64_t sooner, int64_t later):
+    cdef Soon soon
+    memset(&soon, 0, sizeof(soon))
+    soon.sooner = min(sooner, later)
+    soon.later = later
+    with nogil:
+        count_soon(engine, &soon)
+    return soon.by_sooner, soon.by_later
+
+
 cdef void note_hot(L.Engine* engine, HotSku* into) noexcept nogil:
     # All that is known, HOT_KNOWN of each shard.
     cdef L.Shard* shard

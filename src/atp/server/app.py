@@ -34,6 +34,7 @@ from atp.server.notify import Notifier
 from atp.server.outcome_counts import OutcomeCounts
 from atp.server.plane import Plane
 from atp.server.stock_servicer import StockServicer
+from atp.server.top import Top
 from atp.settings import PLANES, Settings, SettingsInvalid, notify_address
 from atp.v1 import (
     cap_service_pb2,
@@ -161,6 +162,16 @@ class App:
         journal = self._opened.journal
         return Lookout(journal, load, self._engine.limits, lambda: self._settings)
 
+    def _make_top(self, feed: FeedServicer, counts: OutcomeCounts) -> Top:
+        return Top(
+            self._engine,
+            self._opened.journal,
+            self._clock,
+            counts=counts,
+            front=self._data_plane.statistics,
+            watch_count=lambda: feed.watch_count,
+        )
+
     def _make_feed(self) -> FeedServicer:
         return FeedServicer(
             self._opened.journal.directory.places.journal,
@@ -171,11 +182,13 @@ class App:
 
     def _make_control_plane(self, feed: FeedServicer) -> Plane:
         shared = (self._engine, self._clock, self._durable)
+        counts = OutcomeCounts(self._data_plane.outcomes)
         maintenance = MaintenanceServicer(
             *shared,
             journal=self._opened.journal,
             feed=feed,
-            counts=OutcomeCounts(self._data_plane.outcomes),
+            counts=counts,
+            top=self._make_top(feed, counts),
             settings=lambda: self._settings,
             executor=self._executor,
         )

@@ -21,6 +21,7 @@ from atp.server.edge import Send
 from atp.server.feed_servicer import FeedServicer
 from atp.server.outcome_counts import OutcomeCounts
 from atp.server.status import SnapshotFailed
+from atp.server.top import Top
 from atp.settings import Settings
 from atp.v1 import maintenance_service_pb2 as pb
 
@@ -48,6 +49,7 @@ class MaintenanceServicer:
         journal: Journal,
         feed: FeedServicer,
         counts: OutcomeCounts,
+        top: Top,
         settings: Callable[[], Settings],
         executor: Executor,
     ) -> None:
@@ -58,6 +60,7 @@ class MaintenanceServicer:
         self._journal = journal
         self._feed = feed
         self._counts = counts
+        self._top = top
         self._settings = settings
         self._executor = executor
         self._one_check = asyncio.Lock()
@@ -66,9 +69,7 @@ class MaintenanceServicer:
     async def GetStatus(self, _request: pb.GetStatusRequest) -> pb.GetStatusResponse:
         """Reads the engine's counters, bounds and settings, and how the journal is."""
         status = self._engine.status()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._durable.wait(status.sequence)
+        await self._wait_a_little(status.sequence)
         journal = await self._aside(self._journal.status)
         settings = self._settings()
         return pb.GetStatusResponse(
@@ -103,6 +104,12 @@ class MaintenanceServicer:
             journal=journal_words.journal_status(journal, self._feed.watch_count),
         )
 
+    async def GetTop(self, request: pb.GetTopRequest) -> pb.GetTopResponse:
+        """Reads what moves, away from the event loop."""
+        response = await self._aside(lambda: self._top.read(request))
+        await self._wait_a_little(response.sequence)
+        return response
+
     async def CheckInvariants(
         self, _request: pb.CheckInvariantsRequest
     ) -> pb.CheckInvariantsResponse:
@@ -132,6 +139,12 @@ class MaintenanceServicer:
     async def Watch(self, request: pb.WatchRequest, send: Send) -> NoReturn:
         """Streams changes, as feed_servicer.py has it."""
         await self._feed.watch(request, send)
+
+    async def _wait_a_little(self, sequence: int) -> None:
+        """Returns once the change is durable, or has not become so for PATIENCE_SECONDS."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._durable.wait(sequence)
 
     async def _alone(self, lock: asyncio.Lock, work: Callable[[], Result]) -> Result:
         """What the work returns. No other under the lock begins before it has ended.

@@ -22,48 +22,62 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from atp.v1 import cap_service_pb2 as atp_dot_v1_dot_cap__service__pb2
 from atp.v1 import event_pb2 as atp_dot_v1_dot_event__pb2
+from atp.v1 import stock_service_pb2 as atp_dot_v1_dot_stock__service__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atp/v1/maintenance_service.proto\x12\x06\x61tp.v1\x1a\x12\x61tp/v1/event.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13TakeSnapshotRequest\":\n\x14TakeSnapshotResponse\x12\"\n\x08snapshot\x18\x01 \x01(\x0b\x32\x10.atp.v1.Snapshot\"\xce\x01\n\x08Snapshot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rlongest_stall\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"%\n\x0cWatchRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x03\"N\n\rWatchResponse\x12$\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x14.atp.v1.WatchedEvent\x12\x17\n\x0fresume_sequence\x18\x02 \x01(\x03\">\n\x0cWatchedEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x1c\n\x05\x65vent\x18\x02 \x01(\x0b\x32\r.atp.v1.Event\"\x93\x04\n\rJournalStatus\x12\x11\n\tdirectory\x18\x01 \x01(\t\x12\x12\n\ndurability\x18\x02 \x01(\t\x12\x18\n\x10\x64urable_sequence\x18\x03 \x01(\x03\x12\x1c\n\x14waiting_record_count\x18\x04 \x01(\x03\x12\x15\n\rwaiting_bytes\x18\x05 \x01(\x03\x12+\n\x08sync_p50\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08sync_p99\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tsync_most\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nsync_count\x18\t \x01(\x03\x12\x15\n\rsegment_count\x18\n \x01(\x05\x12\x15\n\rjournal_bytes\x18\x0b \x01(\x03\x12\x16\n\x0e\x66irst_sequence\x18\x0c \x01(\x03\x12\x12\n\nfree_bytes\x18\r \x01(\x03\x12\x17\n\x0frefusing_reason\x18\x0e \x01(\t\x12\'\n\rlast_snapshot\x18\x0f \x01(\x0b\x32\x10.atp.v1.Snapshot\x12\x16\n\x0esnapshot_error\x18\x10 \x01(\t\x12\'\n\rlast_recovery\x18\x11 \x01(\x0b\x32\x10.atp.v1.Recovery\x12\x13\n\x0bwatch_count\x18\x12 \x01(\x05\"\xfa\x01\n\x08Recovery\x12\x10\n\x08snapshot\x18\x01 \x01(\t\x12\x19\n\x11\x64\x61maged_snapshots\x18\x02 \x03(\t\x12\x1d\n\x15replayed_record_count\x18\x03 \x01(\x03\x12\x15\n\rexpired_count\x18\x04 \x01(\x03\x12\x12\n\ntorn_bytes\x18\x05 \x01(\x03\x12\x11\n\ttorn_copy\x18\x06 \x01(\t\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x64igest\x18\x08 \x01(\t\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x15\n\rpassed_damage\x18\n \x03(\t\"\x12\n\x10GetStatusRequest\"\xd6\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x11\n\tsku_count\x18\x04 \x01(\x03\x12\x17\n\x0flive_hold_count\x18\x05 \x01(\x03\x12\x1f\n\x17\x65nded_reservation_count\x18\x06 \x01(\x03\x12\x15\n\rreceipt_count\x18\x07 \x01(\x03\x12\x19\n\x11\x63\x61p_counter_count\x18\x08 \x01(\x03\x12\x11\n\tcap_count\x18\t \x01(\x03\x12\x14\n\x0c\x65ngine_bytes\x18\n \x01(\x03\x12,\n\x0eoutcome_counts\x18\x0b \x03(\x0b\x32\x14.atp.v1.OutcomeCount\x12\x1d\n\x06limits\x18\x0c \x03(\x0b\x32\r.atp.v1.Limit\x12!\n\x08settings\x18\r \x03(\x0b\x32\x0f.atp.v1.Setting\x12.\n\x0b\x63lock_drift\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x07journal\x18\x0f \x01(\x0b\x32\x15.atp.v1.JournalStatus\"C\n\x0cOutcomeCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\x12\n\ncall_count\x18\x03 \x01(\x03\"C\n\x05Limit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\x12\x0c\n\x04used\x18\x03 \x01(\x03\x12\x0f\n\x07meaning\x18\x04 \x01(\t\"7\n\x07Setting\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"\x18\n\x16\x43heckInvariantsRequest\"}\n\x17\x43heckInvariantsResponse\x12\x12\n\nviolations\x18\x01 \x03(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x11\n\tsku_count\x18\x04 \x01(\x03\x12\x19\n\x11reservation_count\x18\x05 \x01(\x03\x32\xad\x02\n\x12MaintenanceService\x12@\n\tGetStatus\x12\x18.atp.v1.GetStatusRequest\x1a\x19.atp.v1.GetStatusResponse\x12R\n\x0f\x43heckInvariants\x12\x1e.atp.v1.CheckInvariantsRequest\x1a\x1f.atp.v1.CheckInvariantsResponse\x12I\n\x0cTakeSnapshot\x12\x1b.atp.v1.TakeSnapshotRequest\x1a\x1c.atp.v1.TakeSnapshotResponse\x12\x36\n\x05Watch\x12\x14.atp.v1.WatchRequest\x1a\x15.atp.v1.WatchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n atp/v1/maintenance_service.proto\x12\x06\x61tp.v1\x1a\x18\x61tp/v1/cap_service.proto\x1a\x12\x61tp/v1/event.proto\x1a\x1a\x61tp/v1/stock_service.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13TakeSnapshotRequest\":\n\x14TakeSnapshotResponse\x12\"\n\x08snapshot\x18\x01 \x01(\x0b\x32\x10.atp.v1.Snapshot\"\xce\x01\n\x08Snapshot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rlongest_stall\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"%\n\x0cWatchRequest\x12\x15\n\rfrom_sequence\x18\x01 \x01(\x03\"N\n\rWatchResponse\x12$\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x14.atp.v1.WatchedEvent\x12\x17\n\x0fresume_sequence\x18\x02 \x01(\x03\">\n\x0cWatchedEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x1c\n\x05\x65vent\x18\x02 \x01(\x0b\x32\r.atp.v1.Event\"\x93\x04\n\rJournalStatus\x12\x11\n\tdirectory\x18\x01 \x01(\t\x12\x12\n\ndurability\x18\x02 \x01(\t\x12\x18\n\x10\x64urable_sequence\x18\x03 \x01(\x03\x12\x1c\n\x14waiting_record_count\x18\x04 \x01(\x03\x12\x15\n\rwaiting_bytes\x18\x05 \x01(\x03\x12+\n\x08sync_p50\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08sync_p99\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tsync_most\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nsync_count\x18\t \x01(\x03\x12\x15\n\rsegment_count\x18\n \x01(\x05\x12\x15\n\rjournal_bytes\x18\x0b \x01(\x03\x12\x16\n\x0e\x66irst_sequence\x18\x0c \x01(\x03\x12\x12\n\nfree_bytes\x18\r \x01(\x03\x12\x17\n\x0frefusing_reason\x18\x0e \x01(\t\x12\'\n\rlast_snapshot\x18\x0f \x01(\x0b\x32\x10.atp.v1.Snapshot\x12\x16\n\x0esnapshot_error\x18\x10 \x01(\t\x12\'\n\rlast_recovery\x18\x11 \x01(\x0b\x32\x10.atp.v1.Recovery\x12\x13\n\x0bwatch_count\x18\x12 \x01(\x05\"\xfa\x01\n\x08Recovery\x12\x10\n\x08snapshot\x18\x01 \x01(\t\x12\x19\n\x11\x64\x61maged_snapshots\x18\x02 \x03(\t\x12\x1d\n\x15replayed_record_count\x18\x03 \x01(\x03\x12\x15\n\rexpired_count\x18\x04 \x01(\x03\x12\x12\n\ntorn_bytes\x18\x05 \x01(\x03\x12\x11\n\ttorn_copy\x18\x06 \x01(\t\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x64igest\x18\x08 \x01(\t\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x15\n\rpassed_damage\x18\n \x03(\t\"\x12\n\x10GetStatusRequest\"\xd6\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x11\n\tsku_count\x18\x04 \x01(\x03\x12\x17\n\x0flive_hold_count\x18\x05 \x01(\x03\x12\x1f\n\x17\x65nded_reservation_count\x18\x06 \x01(\x03\x12\x15\n\rreceipt_count\x18\x07 \x01(\x03\x12\x19\n\x11\x63\x61p_counter_count\x18\x08 \x01(\x03\x12\x11\n\tcap_count\x18\t \x01(\x03\x12\x14\n\x0c\x65ngine_bytes\x18\n \x01(\x03\x12,\n\x0eoutcome_counts\x18\x0b \x03(\x0b\x32\x14.atp.v1.OutcomeCount\x12\x1d\n\x06limits\x18\x0c \x03(\x0b\x32\r.atp.v1.Limit\x12!\n\x08settings\x18\r \x03(\x0b\x32\x0f.atp.v1.Setting\x12.\n\x0b\x63lock_drift\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x07journal\x18\x0f \x01(\x0b\x32\x15.atp.v1.JournalStatus\"C\n\x0cOutcomeCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\x12\n\ncall_count\x18\x03 \x01(\x03\"C\n\x05Limit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\x12\x0c\n\x04used\x18\x03 \x01(\x03\x12\x0f\n\x07meaning\x18\x04 \x01(\t\"7\n\x07Setting\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"5\n\rGetTopRequest\x12\x11\n\tsku_count\x18\x01 \x01(\x05\x12\x11\n\tcap_count\x18\x02 \x01(\x05\"\x87\x06\n\x0eGetTopResponse\x12-\n\tread_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12,\n\x0eoutcome_counts\x18\x04 \x03(\x0b\x32\x14.atp.v1.OutcomeCount\x12%\n\ncall_times\x18\x05 \x03(\x0b\x32\x11.atp.v1.CallTimes\x12 \n\x08hot_skus\x18\x06 \x03(\x0b\x32\x0e.atp.v1.HotSku\x12 \n\x08\x63\x61p_uses\x18\x07 \x03(\x0b\x32\x0e.atp.v1.CapUse\x12\x17\n\x0flive_hold_count\x18\x08 \x01(\x03\x12\x1e\n\x16\x65nding_soon_line_count\x18\t \x01(\x03\x12 \n\x18\x65nding_minute_line_count\x18\n \x01(\x03\x12\x11\n\tsku_count\x18\x0b \x01(\x03\x12\x17\n\x0fopen_call_count\x18\x0c \x01(\x03\x12\x18\n\x10\x63onnection_count\x18\r \x01(\x03\x12\x1b\n\x13parked_answer_count\x18\x0e \x01(\x03\x12,\n\x0erefused_counts\x18\x0f \x03(\x0b\x32\x14.atp.v1.RefusedCount\x12\x14\n\x0c\x65ngine_bytes\x18\x10 \x01(\x03\x12\x16\n\x0eresident_bytes\x18\x11 \x01(\x03\x12.\n\x0b\x64urable_lag\x18\x12 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x07journal\x18\x13 \x01(\x0b\x32\x15.atp.v1.JournalStatus\x12\x15\n\rwritten_bytes\x18\x14 \x01(\x03\x12\x18\n\x10on_hand_quantity\x18\x15 \x01(\x03\x12\x15\n\rheld_quantity\x18\x16 \x01(\x03\x12\x15\n\rsold_quantity\x18\x17 \x01(\x03\x12\x1a\n\x12\x65xpired_hold_count\x18\x18 \x01(\x03\"N\n\tCallTimes\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x03\x12\x11\n\tbounds_ns\x18\x03 \x03(\x03\x12\x0e\n\x06sum_ns\x18\x04 \x01(\x03\"4\n\x06HotSku\x12\x1c\n\x05stock\x18\x01 \x01(\x0b\x32\r.atp.v1.Stock\x12\x0c\n\x04heat\x18\x02 \x01(\x03\"\xc1\x01\n\x06\x43\x61pUse\x12\x0e\n\x06\x63\x61p_id\x18\x01 \x01(\t\x12#\n\x07subject\x18\x02 \x01(\x0e\x32\x12.atp.v1.CapSubject\x12\x1b\n\x0elimit_quantity\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1d\n\x04mode\x18\x04 \x01(\x0e\x32\x0f.atp.v1.CapMode\x12\x15\n\rrefused_count\x18\x05 \x01(\x03\x12\x1c\n\x14shadow_refused_count\x18\x06 \x01(\x03\x42\x11\n\x0f_limit_quantity\"9\n\x0cRefusedCount\x12\x12\n\nlimit_name\x18\x01 \x01(\t\x12\x15\n\rrefused_count\x18\x02 \x01(\x03\"\x18\n\x16\x43heckInvariantsRequest\"}\n\x17\x43heckInvariantsResponse\x12\x12\n\nviolations\x18\x01 \x03(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\x11\n\tsku_count\x18\x04 \x01(\x03\x12\x19\n\x11reservation_count\x18\x05 \x01(\x03\x32\xe6\x02\n\x12MaintenanceService\x12@\n\tGetStatus\x12\x18.atp.v1.GetStatusRequest\x1a\x19.atp.v1.GetStatusResponse\x12\x37\n\x06GetTop\x12\x15.atp.v1.GetTopRequest\x1a\x16.atp.v1.GetTopResponse\x12R\n\x0f\x43heckInvariants\x12\x1e.atp.v1.CheckInvariantsRequest\x1a\x1f.atp.v1.CheckInvariantsResponse\x12I\n\x0cTakeSnapshot\x12\x1b.atp.v1.TakeSnapshotRequest\x1a\x1c.atp.v1.TakeSnapshotResponse\x12\x36\n\x05Watch\x12\x14.atp.v1.WatchRequest\x1a\x15.atp.v1.WatchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'atp.v1.maintenance_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TAKESNAPSHOTREQUEST']._serialized_start=129
-  _globals['_TAKESNAPSHOTREQUEST']._serialized_end=150
-  _globals['_TAKESNAPSHOTRESPONSE']._serialized_start=152
-  _globals['_TAKESNAPSHOTRESPONSE']._serialized_end=210
-  _globals['_SNAPSHOT']._serialized_start=213
-  _globals['_SNAPSHOT']._serialized_end=419
-  _globals['_WATCHREQUEST']._serialized_start=421
-  _globals['_WATCHREQUEST']._serialized_end=458
-  _globals['_WATCHRESPONSE']._serialized_start=460
-  _globals['_WATCHRESPONSE']._serialized_end=538
-  _globals['_WATCHEDEVENT']._serialized_start=540
-  _globals['_WATCHEDEVENT']._serialized_end=602
-  _globals['_JOURNALSTATUS']._serialized_start=605
-  _globals['_JOURNALSTATUS']._serialized_end=1136
-  _globals['_RECOVERY']._serialized_start=1139
-  _globals['_RECOVERY']._serialized_end=1389
-  _globals['_GETSTATUSREQUEST']._serialized_start=1391
-  _globals['_GETSTATUSREQUEST']._serialized_end=1409
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1412
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1882
-  _globals['_OUTCOMECOUNT']._serialized_start=1884
-  _globals['_OUTCOMECOUNT']._serialized_end=1951
-  _globals['_LIMIT']._serialized_start=1953
-  _globals['_LIMIT']._serialized_end=2020
-  _globals['_SETTING']._serialized_start=2022
-  _globals['_SETTING']._serialized_end=2077
-  _globals['_CHECKINVARIANTSREQUEST']._serialized_start=2079
-  _globals['_CHECKINVARIANTSREQUEST']._serialized_end=2103
-  _globals['_CHECKINVARIANTSRESPONSE']._serialized_start=2105
-  _globals['_CHECKINVARIANTSRESPONSE']._serialized_end=2230
-  _globals['_MAINTENANCESERVICE']._serialized_start=2233
-  _globals['_MAINTENANCESERVICE']._serialized_end=2534
+  _globals['_TAKESNAPSHOTREQUEST']._serialized_start=183
+  _globals['_TAKESNAPSHOTREQUEST']._serialized_end=204
+  _globals['_TAKESNAPSHOTRESPONSE']._serialized_start=206
+  _globals['_TAKESNAPSHOTRESPONSE']._serialized_end=264
+  _globals['_SNAPSHOT']._serialized_start=267
+  _globals['_SNAPSHOT']._serialized_end=473
+  _globals['_WATCHREQUEST']._serialized_start=475
+  _globals['_WATCHREQUEST']._serialized_end=512
+  _globals['_WATCHRESPONSE']._serialized_start=514
+  _globals['_WATCHRESPONSE']._serialized_end=592
+  _globals['_WATCHEDEVENT']._serialized_start=594
+  _globals['_WATCHEDEVENT']._serialized_end=656
+  _globals['_JOURNALSTATUS']._serialized_start=659
+  _globals['_JOURNALSTATUS']._serialized_end=1190
+  _globals['_RECOVERY']._serialized_start=1193
+  _globals['_RECOVERY']._serialized_end=1443
+  _globals['_GETSTATUSREQUEST']._serialized_start=1445
+  _globals['_GETSTATUSREQUEST']._serialized_end=1463
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1466
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1936
+  _globals['_OUTCOMECOUNT']._serialized_start=1938
+  _globals['_OUTCOMECOUNT']._serialized_end=2005
+  _globals['_LIMIT']._serialized_start=2007
+  _globals['_LIMIT']._serialized_end=2074
+  _globals['_SETTING']._serialized_start=2076
+  _globals['_SETTING']._serialized_end=2131
+  _globals['_GETTOPREQUEST']._serialized_start=2133
+  _globals['_GETTOPREQUEST']._serialized_end=2186
+  _globals['_GETTOPRESPONSE']._serialized_start=2189
+  _globals['_GETTOPRESPONSE']._serialized_end=2964
+  _globals['_CALLTIMES']._serialized_start=2966
+  _globals['_CALLTIMES']._serialized_end=3044
+  _globals['_HOTSKU']._serialized_start=3046
+  _globals['_HOTSKU']._serialized_end=3098
+  _globals['_CAPUSE']._serialized_start=3101
+  _globals['_CAPUSE']._serialized_end=3294
+  _globals['_REFUSEDCOUNT']._serialized_start=3296
+  _globals['_REFUSEDCOUNT']._serialized_end=3353
+  _globals['_CHECKINVARIANTSREQUEST']._serialized_start=3355
+  _globals['_CHECKINVARIANTSREQUEST']._serialized_end=3379
+  _globals['_CHECKINVARIANTSRESPONSE']._serialized_start=3381
+  _globals['_CHECKINVARIANTSRESPONSE']._serialized_end=3506
+  _globals['_MAINTENANCESERVICE']._serialized_start=3509
+  _globals['_MAINTENANCESERVICE']._serialized_end=3867
 # @@protoc_insertion_point(module_scope)

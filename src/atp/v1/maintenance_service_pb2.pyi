@@ -1,6 +1,8 @@
 import datetime
 
+from atp.v1 import cap_service_pb2 as _cap_service_pb2
 from atp.v1 import event_pb2 as _event_pb2
+from atp.v1 import stock_service_pb2 as _stock_service_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -192,6 +194,110 @@ class Setting(_message.Message):
     value: str
     changed: bool
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., changed: _Optional[bool] = ...) -> None: ...
+
+class GetTopRequest(_message.Message):
+    __slots__ = ("sku_count", "cap_count")
+    SKU_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CAP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    sku_count: int
+    cap_count: int
+    def __init__(self, sku_count: _Optional[int] = ..., cap_count: _Optional[int] = ...) -> None: ...
+
+class GetTopResponse(_message.Message):
+    __slots__ = ("read_time", "start_time", "sequence", "outcome_counts", "call_times", "hot_skus", "cap_uses", "live_hold_count", "ending_soon_line_count", "ending_minute_line_count", "sku_count", "open_call_count", "connection_count", "parked_answer_count", "refused_counts", "engine_bytes", "resident_bytes", "durable_lag", "journal", "written_bytes", "on_hand_quantity", "held_quantity", "sold_quantity", "expired_hold_count")
+    READ_TIME_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    CALL_TIMES_FIELD_NUMBER: _ClassVar[int]
+    HOT_SKUS_FIELD_NUMBER: _ClassVar[int]
+    CAP_USES_FIELD_NUMBER: _ClassVar[int]
+    LIVE_HOLD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ENDING_SOON_LINE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ENDING_MINUTE_LINE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SKU_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OPEN_CALL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CONNECTION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PARKED_ANSWER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_LAG_FIELD_NUMBER: _ClassVar[int]
+    JOURNAL_FIELD_NUMBER: _ClassVar[int]
+    WRITTEN_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ON_HAND_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    HELD_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    SOLD_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_HOLD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    read_time: _timestamp_pb2.Timestamp
+    start_time: _timestamp_pb2.Timestamp
+    sequence: int
+    outcome_counts: _containers.RepeatedCompositeFieldContainer[OutcomeCount]
+    call_times: _containers.RepeatedCompositeFieldContainer[CallTimes]
+    hot_skus: _containers.RepeatedCompositeFieldContainer[HotSku]
+    cap_uses: _containers.RepeatedCompositeFieldContainer[CapUse]
+    live_hold_count: int
+    ending_soon_line_count: int
+    ending_minute_line_count: int
+    sku_count: int
+    open_call_count: int
+    connection_count: int
+    parked_answer_count: int
+    refused_counts: _containers.RepeatedCompositeFieldContainer[RefusedCount]
+    engine_bytes: int
+    resident_bytes: int
+    durable_lag: _duration_pb2.Duration
+    journal: JournalStatus
+    written_bytes: int
+    on_hand_quantity: int
+    held_quantity: int
+    sold_quantity: int
+    expired_hold_count: int
+    def __init__(self, read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sequence: _Optional[int] = ..., outcome_counts: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., call_times: _Optional[_Iterable[_Union[CallTimes, _Mapping]]] = ..., hot_skus: _Optional[_Iterable[_Union[HotSku, _Mapping]]] = ..., cap_uses: _Optional[_Iterable[_Union[CapUse, _Mapping]]] = ..., live_hold_count: _Optional[int] = ..., ending_soon_line_count: _Optional[int] = ..., ending_minute_line_count: _Optional[int] = ..., sku_count: _Optional[int] = ..., open_call_count: _Optional[int] = ..., connection_count: _Optional[int] = ..., parked_answer_count: _Optional[int] = ..., refused_counts: _Optional[_Iterable[_Union[RefusedCount, _Mapping]]] = ..., engine_bytes: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., durable_lag: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., journal: _Optional[_Union[JournalStatus, _Mapping]] = ..., written_bytes: _Optional[int] = ..., on_hand_quantity: _Optional[int] = ..., held_quantity: _Optional[int] = ..., sold_quantity: _Optional[int] = ..., expired_hold_count: _Optional[int] = ...) -> None: ...
+
+class CallTimes(_message.Message):
+    __slots__ = ("method", "counts", "bounds_ns", "sum_ns")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_NS_FIELD_NUMBER: _ClassVar[int]
+    SUM_NS_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    bounds_ns: _containers.RepeatedScalarFieldContainer[int]
+    sum_ns: int
+    def __init__(self, method: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., bounds_ns: _Optional[_Iterable[int]] = ..., sum_ns: _Optional[int] = ...) -> None: ...
+
+class HotSku(_message.Message):
+    __slots__ = ("stock", "heat")
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    HEAT_FIELD_NUMBER: _ClassVar[int]
+    stock: _stock_service_pb2.Stock
+    heat: int
+    def __init__(self, stock: _Optional[_Union[_stock_service_pb2.Stock, _Mapping]] = ..., heat: _Optional[int] = ...) -> None: ...
+
+class CapUse(_message.Message):
+    __slots__ = ("cap_id", "subject", "limit_quantity", "mode", "refused_count", "shadow_refused_count")
+    CAP_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_REFUSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    cap_id: str
+    subject: _cap_service_pb2.CapSubject
+    limit_quantity: int
+    mode: _cap_service_pb2.CapMode
+    refused_count: int
+    shadow_refused_count: int
+    def __init__(self, cap_id: _Optional[str] = ..., subject: _Optional[_Union[_cap_service_pb2.CapSubject, str]] = ..., limit_quantity: _Optional[int] = ..., mode: _Optional[_Union[_cap_service_pb2.CapMode, str]] = ..., refused_count: _Optional[int] = ..., shadow_refused_count: _Optional[int] = ...) -> None: ...
+
+class RefusedCount(_message.Message):
+    __slots__ = ("limit_name", "refused_count")
+    LIMIT_NAME_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    limit_name: str
+    refused_count: int
+    def __init__(self, limit_name: _Optional[str] = ..., refused_count: _Optional[int] = ...) -> None: ...
 
 class CheckInvariantsRequest(_message.Message):
     __slots__ = ()

@@ -40,6 +40,11 @@ class MaintenanceServiceStub:
                 request_serializer=atp_dot_v1_dot_maintenance__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=atp_dot_v1_dot_maintenance__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.GetTop = channel.unary_unary(
+                '/atp.v1.MaintenanceService/GetTop',
+                request_serializer=atp_dot_v1_dot_maintenance__service__pb2.GetTopRequest.SerializeToString,
+                response_deserializer=atp_dot_v1_dot_maintenance__service__pb2.GetTopResponse.FromString,
+                _registered_method=True)
         self.CheckInvariants = channel.unary_unary(
                 '/atp.v1.MaintenanceService/CheckInvariants',
                 request_serializer=atp_dot_v1_dot_maintenance__service__pb2.CheckInvariantsRequest.SerializeToString,
@@ -66,6 +71,18 @@ class MaintenanceServiceServicer:
         does not wait for the disk longer than a second: journal.durable_sequence says what of it a
         crash could take back.
         Errors: UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTop(self, request, context):
+        """Reads what moves from second to second, for a live view (`atp top`): calls by outcome and how
+        long they took, hot SKUs, caps that refuse, holds that end soon, the journal. Costs
+        about a millisecond of one core whatever the number of SKUs and holds, some tens when a million
+        lines end within the minute; locks no shard for longer than some ten microseconds, and like
+        GetStatus waits for the disk no longer than a second.
+        Errors: INVALID_ARGUMENT, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,6 +126,11 @@ def add_MaintenanceServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=atp_dot_v1_dot_maintenance__service__pb2.GetStatusRequest.FromString,
                     response_serializer=atp_dot_v1_dot_maintenance__service__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'GetTop': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTop,
+                    request_deserializer=atp_dot_v1_dot_maintenance__service__pb2.GetTopRequest.FromString,
+                    response_serializer=atp_dot_v1_dot_maintenance__service__pb2.GetTopResponse.SerializeToString,
             ),
             'CheckInvariants': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckInvariants,
@@ -154,6 +176,33 @@ class MaintenanceService:
             '/atp.v1.MaintenanceService/GetStatus',
             atp_dot_v1_dot_maintenance__service__pb2.GetStatusRequest.SerializeToString,
             atp_dot_v1_dot_maintenance__service__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTop(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/atp.v1.MaintenanceService/GetTop',
+            atp_dot_v1_dot_maintenance__service__pb2.GetTopRequest.SerializeToString,
+            atp_dot_v1_dot_maintenance__service__pb2.GetTopResponse.FromString,
             options,
             channel_credentials,
             insecure,
