@@ -1,6 +1,6 @@
 # How many lines of holds end soon, for operators. Reads the heaps of expiry.pxd, a stretch at a
-# time under one shard's lock, and changes nothing. What moves between two stretches may be counted twice
-# or not at all: the numbers are of a view, nothing is decided by them.
+# time under one shard's lock, and changes nothing. What moves between two stretches may be counted
+# twice or not at all: the numbers are for a view, nothing is decided by them.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from atp.engine.layout cimport Engine, Shard, Sku, at, sku_at
