@@ -90,6 +90,7 @@ def scripted(answer: Answer, *, settings: bytes = b"", gives_room: bool = True) 
                     connection, _ = listener.accept()
                     with connection:
                         connection.settimeout(DEADLINE_S)
+                        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                         _converse(connection, answer, settings, gives_room)
 
         thread = threading.Thread(target=serve)

@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from atp import Client, load
-from atp.cli.load_test import SKU_PREFIX
+from atp.cli.load_options import SKU_PREFIX
 from atp.load import Kind, LoadFailed, LoadPlan, Spread
 from atp.v1 import reservation_pb2 as pb
 from atp.v1 import reservation_service_pb2 as service_pb
@@ -55,7 +55,7 @@ def test_every_reserve_is_a_hold_on_the_server(server: ServerProcess, spread: Sp
 def test_every_pair_is_a_sale_on_the_server(server: ServerProcess) -> None:
     sold, held = sold_and_held(server)
     result = load.run(plan(server.data_plane, "pair-", kind=Kind.PAIR))
-    assert result.changes == {ChangeOutcome.DONE: 200}
+    assert result.commits == {ChangeOutcome.DONE: 200}
     assert (result.asked, result.statuses) == (400, {"OK": 400})
     assert sold_and_held(server) == (sold + 200, held)
 

@@ -237,7 +237,7 @@ def test_pairs_commit_the_holds_that_were_granted() -> None:
     with scripted(answer) as address:
         result = load.run(plan(address, kind=Kind.PAIR))
     assert committed == ["ab" * 16] * CALLS
-    assert (result.commands, sum(result.changes.values())) == (2 * CALLS, CALLS)
+    assert (result.commands, sum(result.commits.values())) == (2 * CALLS, CALLS)
 
 
 def test_where_nobody_listens_it_says_so() -> None:

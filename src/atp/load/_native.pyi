@@ -2,26 +2,27 @@
 
 from typing import Any
 
-import numpy as np
+from atp.load.baskets import Baskets
+
+OUTCOMES: tuple[str, ...]
+
+def now_ns() -> int: ...
 
 class Generator:
     def __init__(
         self,
-        draws: np.ndarray,
+        baskets: Baskets,
         *,
         sockets: list[int],
         authority: bytes,
         request_id: bytes,
-        sku: bytes,
-        sku_digits: int,
         ttl_seconds: int,
         brief: bool,
-        is_availability: bool,
-        commits: bool,
         batch: int,
         in_flight: int,
         deadline_ns: int,
         patience_ns: int,
+        tries_max: int,
     ) -> None: ...
     def greet(self, *, seconds: float) -> bool: ...
     def record(
@@ -34,8 +35,18 @@ class Generator:
         settings_json: bytes,
     ) -> None: ...
     def end_record(self) -> None: ...
-    def begin(self, *, calls: int, seconds: float, rate: float) -> None: ...
+    def begin(
+        self,
+        *,
+        calls: int,
+        seconds: float,
+        curve: list[tuple[float, float]],
+        by_chance: bool,
+        seed: int,
+    ) -> None: ...
     def step(self, *, seconds: float) -> bool: ...
+    def ended(self) -> dict[int, str]: ...
+    def replace(self, index: int, socket: int) -> None: ...
     def stop(self) -> None: ...
     def close_streams(self, *, seconds: float) -> bool: ...
     def tally(self) -> dict[str, Any]: ...

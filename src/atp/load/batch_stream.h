@@ -6,15 +6,18 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "errands.h"
 #include "frames.h"
 
 namespace atp::load {
 
 struct Batch {
-  std::int64_t due;
-  std::int64_t commands;
+  std::int64_t due = 0;
   std::int64_t number = 0;  // in the history
+  std::vector<Errand> errands;
 };
 
 class BatchStream {
@@ -22,15 +25,19 @@ class BatchStream {
   static constexpr std::int64_t kTopUp = kWindowMax / 4;
 
   std::size_t open() const { return batches_.size(); }
-  const Batch& oldest() const { return batches_.front(); }
-  void forget_oldest() { batches_.pop_front(); }
+  // The batch whose answer is next, which is waited for no more.
+  Batch take_oldest() {
+    Batch batch = std::move(batches_.front());
+    batches_.pop_front();
+    return batch;
+  }
   bool waits() const { return sent_ < waiting_.size(); }
 
-  void add(const Batch& batch, std::string_view message) {
+  void add(Batch batch, std::string_view message) {
     char prefix[kPrefixBytes] = {0};
     write_u32(prefix + 1, static_cast<std::uint32_t>(message.size()));
     waiting_.append(prefix, sizeof prefix).append(message);
-    batches_.push_back(batch);
+    batches_.push_back(std::move(batch));
   }
 
   // Puts into `out` as much as both windows take; what they had is taken off.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "answers.h"
@@ -13,13 +14,13 @@ namespace atp::load {
 
 struct CallSlot {
   std::uint32_t stream = 0;  // 0: free
-  Kind kind = Kind::kReserve;
   bool has_message = false;
   int http_status = 0;
   int status = -1;
-  std::int64_t due = 0;      // from when on its time counts
+  Errand errand;
+  Verdict verdict;           // its hold's name is the next
+  std::string hold;
   std::string part;          // of a message that came in pieces
-  std::string hold;          // that its answer granted
   std::int64_t number = 0;   // in the history
   std::string response;      // kept for the history
 };
@@ -37,15 +38,15 @@ class CallSlots {
   std::size_t open() const { return open_; }
   bool used_up() const { return next_ > kLastStream; }
 
-  CallSlot* take(Kind kind, std::int64_t due) {
+  CallSlot* take(Errand errand) {
     while (at(next_).stream != 0) next_ += 2;
     CallSlot& slot = at(next_);
     slot.stream = next_;
-    slot.kind = kind;
+    slot.errand = std::move(errand);
+    slot.verdict = {};
     slot.has_message = false;
     slot.http_status = 0;
     slot.status = -1;
-    slot.due = due;
     slot.part.clear();
     slot.hold.clear();
     slot.response.clear();
@@ -58,6 +59,14 @@ class CallSlots {
   CallSlot* find(std::uint32_t stream) {
     CallSlot& slot = at(stream);
     return slot.stream == stream && stream != 0 ? &slot : nullptr;
+  }
+
+  // Every call under way, in no order.
+  template <typename Take>
+  void for_each(Take&& take) {
+    for (CallSlot& slot : slots_) {
+      if (slot.stream != 0) take(&slot);
+    }
   }
 
   void give(CallSlot* slot) {

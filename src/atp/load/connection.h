@@ -1,10 +1,9 @@
 // One connection that asks: unary calls on a stream each, or batches on one Execute stream. Owns
 // what is under way on it; whether and when the next call is due is the run's to say.
 #pragma once
-#include <array>
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,51 +20,39 @@ class Connection final : public Wire {
   Connection(int socket, Traffic* traffic)
       : Wire(socket, traffic), reader_(&traffic->tally), slots_(traffic->pattern.in_flight) {}
 
-  // Calls or batches sent and not answered, and commits that are owed.
-  std::size_t open() const { return slots_.open() + stream_.open() + commits_.size(); }
+  // Calls or batches sent and not answered.
+  std::size_t open() const { return slots_.open() + stream_.open(); }
 
-  // Whether another call may begin; one that is owed comes first.
+  // Whether another call may begin.
   bool has_room() {
     const Pattern& pattern = traffic()->pattern;
     if (!is_ready() || has_ended() || is_leaving() || is_blocked()) return false;
     if (pattern.batch > 0) return stream_.open() < pattern.in_flight && !stream_ended_;
     return slots_.open() < std::min<std::size_t>(pattern.in_flight, streams_max_) &&
-           send_window_ >= kRequestBytesMost && !slots_.used_up();
+           send_window_ >= static_cast<std::int64_t>(traffic()->requests.bytes_most()) &&
+           !slots_.used_up();
   }
-  bool owes() const { return !commits_.empty(); }
 
-  // Sends the commit that is owed longest, or of all that are as a batch; its time counts from now.
+  // Begins what is owed longest, or a batch of all that is, up to as many as a batch has.
   void ask_owed(std::int64_t now) {
-    if (traffic()->pattern.batch > 0) {
-      const std::int64_t count = static_cast<std::int64_t>(commits_.size());
-      for (const std::string& hold : commits_) {
-        traffic()->requests.add_commit_to_batch(&message_, hold);
-      }
-      commits_.clear();
-      send_batch(Batch{now, count}, now);
-      return;
-    }
-    traffic()->requests.add_commit(&message_, commits_.front());
-    commits_.pop_front();
-    send_call(Kind::kCommit, now, now);
+    if (traffic()->pattern.batch == 0) return send_call(traffic()->errands.take(), now);
+    Batch batch;
+    batch.due = now;
+    add_owed(&batch);
+    send_batch(std::move(batch), now);
   }
 
-  // Begins the next call; its time counts from `due`, and what it waited is off its deadline.
+  // Begins what a fresh shopper asks, or a batch of many, with what is owed; its time counts from
+  // `due`, and what it waited is off its deadline.
   void ask(std::int64_t due, std::int64_t now) {
-    const Pattern& pattern = traffic()->pattern;
-    const Requests& requests = traffic()->requests;
-    if (pattern.is_availability) {
-      requests.add_availability(&message_, traffic()->draw());
-      send_call(Kind::kAvailability, due, now);
-    } else if (pattern.batch == 0) {
-      requests.add_reserve(&message_, traffic()->draw(), traffic()->number());
-      send_call(Kind::kReserve, due, now);
-    } else {
-      for (std::int64_t left = pattern.batch; left > 0; --left) {
-        requests.add_reserve_to_batch(&message_, traffic()->draw(), traffic()->number());
-      }
-      send_batch(Batch{due, pattern.batch}, now);
-    }
+    const std::int64_t count = traffic()->pattern.batch;
+    if (count == 0) return send_call(traffic()->fresh(due), now);
+    Batch batch;
+    batch.due = due;
+    batch.errands.reserve(static_cast<std::size_t>(count));
+    add_owed(&batch);
+    for (std::int64_t left = count; left > 0; --left) add(&batch, traffic()->fresh(due));
+    send_batch(std::move(batch), now);
   }
 
   // No more batches: the server is to end the stream. Nothing to do for unary calls.
@@ -75,6 +62,13 @@ class Connection final : public Wire {
     append_frame(&out_, kData, kEndStream, stream_id_, {});
   }
   bool is_closed() const { return stream_id_ == 0 || stream_ended_; }
+
+  // True the first time after its end. What was under way here got no answer: it is given back.
+  bool drop(std::int64_t now) {
+    if (!has_ended() || std::exchange(is_dropped_, true)) return false;
+    give_back(now);
+    return true;
+  }
 
  protected:
   bool take_data(const FrameHead& head, std::string_view payload) override {
@@ -119,6 +113,11 @@ class Connection final : public Wire {
     return true;
   }
 
+  bool check_window() override {
+    if (stream_window_ >= static_cast<std::int64_t>(traffic()->requests.bytes_most())) return true;
+    return traffic()->pattern.batch > 0 || end("the server's window has no room for a request");
+  }
+
   void widen(std::uint32_t stream, std::int64_t more) override {
     if (stream == stream_id_ && stream_id_ != 0) stream_.window += more;
     if (stream_.waits()) stream_.pump(&out_, stream_id_, &send_window_);
@@ -126,20 +125,28 @@ class Connection final : public Wire {
   void widen_all(std::int64_t more) override { stream_.window += more; }
 
  private:
-  static constexpr std::int64_t kRequestBytesMost = 1024;
+  void give_back(std::int64_t now) {
+    slots_.for_each([this, now](CallSlot* slot) {
+      traffic()->lose(std::move(slot->errand), now);
+      slots_.give(slot);
+    });
+    while (stream_.open() > 0) {
+      for (Errand& errand : stream_.take_oldest().errands) traffic()->lose(std::move(errand), now);
+    }
+  }
 
   static bool is_whole(std::string_view part) {
     return part.size() >= kPrefixBytes && read_u32(part.data() + 1) == part.size() - kPrefixBytes;
   }
 
   // The fields of a call's header block; from the second call on they are one byte each.
-  std::string_view heads_of(std::size_t method, std::string_view path) {
+  std::string_view heads_of(std::size_t method) {
     if (asked_before_[method]) return blocks_[method];
     auto write = [&](std::string* block) {
       table_.begin(block);
       table_.append(block, ":method", "POST");
       table_.append(block, ":scheme", "http");
-      table_.append(block, ":path", path);
+      table_.append(block, ":path", kPaths[method]);
       table_.append(block, ":authority", traffic()->authority);
       table_.append(block, "content-type", "application/grpc");
       table_.append(block, "te", "trailers");
@@ -151,43 +158,73 @@ class Connection final : public Wire {
     for (std::size_t other = 0; other < kPaths.size(); ++other) {
       if (!asked_before_[other]) continue;
       method = other;  // places in the table have moved
-      path = kPaths[other];
       blocks_[other].clear();
       write(&blocks_[other]);
     }
     return first_block_;
   }
 
-  void send_call(Kind kind, std::int64_t due, std::int64_t now) {
-    const std::size_t method = static_cast<std::size_t>(kind);
-    CallSlot* slot = slots_.take(kind, due);
-    slot->number = record_sent(kMethods[method], due, now);
-    std::string_view heads = heads_of(method, kPaths[method]);
+  void send_call(Errand errand, std::int64_t now) {
+    const std::int64_t due = errand.due;
+    const Kind kind = errand.kind;
+    traffic()->requests.add(&message_, errand);
+    CallSlot* slot = slots_.take(std::move(errand));
+    slot->number = record_sent(method_of(kind), due, now);
+    std::string_view heads = heads_of(static_cast<std::size_t>(kind));
     if (const std::int64_t deadline_ns = traffic()->pattern.deadline_ns) {
       timed_block_.assign(heads);
       append_timeout(&timed_block_, deadline_ns - (now - due));
       heads = timed_block_;
     }
     append_frame(&out_, kHeaders, kEndHeaders, slot->stream, heads);
-    char head[kHeadBytes + kPrefixBytes];
-    write_head(head, kPrefixBytes + message_.size(), kData, kEndStream, slot->stream);
-    head[kHeadBytes] = 0;
-    write_u32(head + kHeadBytes + 1, static_cast<std::uint32_t>(message_.size()));
-    out_.append(head, sizeof head).append(message_);
+    append_message(slot->stream);
     send_window_ -= static_cast<std::int64_t>(kPrefixBytes + message_.size());
     message_.clear();
     ++traffic()->tally.asked;
+  }
+
+  // The message being written as the whole of a stream's data.
+  void append_message(std::uint32_t stream) {
+    const std::size_t size = kPrefixBytes + message_.size();
+    char head[kHeadBytes + kPrefixBytes];
+    const bool is_one = size <= kFrameBytesMax;
+    write_head(head, is_one ? size : kFrameBytesMax, kData, is_one ? kEndStream : 0, stream);
+    head[kHeadBytes] = 0;
+    write_u32(head + kHeadBytes + 1, static_cast<std::uint32_t>(message_.size()));
+    out_.append(head, sizeof head);
+    std::string_view left(message_);
+    const std::size_t first = std::min(left.size(), kFrameBytesMax - kPrefixBytes);
+    out_.append(left.substr(0, first));
+    for (left.remove_prefix(first); !left.empty();) {
+      const std::size_t next = std::min(left.size(), kFrameBytesMax);
+      const std::uint8_t flags = next == left.size() ? kEndStream : 0;
+      append_frame(&out_, kData, flags, stream, left.substr(0, next));
+      left.remove_prefix(next);
+    }
+  }
+
+  void add(Batch* batch, Errand errand) {
+    traffic()->requests.add_to_batch(&message_, errand, &room_);
+    batch->errands.push_back(std::move(errand));
+  }
+  void add_owed(Batch* batch) {
+    const Pattern& pattern = traffic()->pattern;
+    const std::int64_t most = std::min(pattern.batch, kBatchMost - pattern.batch);
+    for (std::int64_t left = std::max<std::int64_t>(most, 1);
+         left > 0 && traffic()->errands.is_owed(); --left) {
+      add(batch, traffic()->errands.take());
+    }
   }
 
   void send_batch(Batch batch, std::int64_t now) {
     if (stream_id_ == 0) {
       stream_id_ = 1;
       stream_.window = stream_window_;
-      append_frame(&out_, kHeaders, kEndHeaders, stream_id_, heads_of(kExecute, kPaths[kExecute]));
+      append_frame(&out_, kHeaders, kEndHeaders, stream_id_, heads_of(kExecute));
     }
     traffic()->requests.end_batch(&message_);
     batch.number = record_sent(Method::kExecute, batch.due, now);
-    stream_.add(batch, message_);
+    stream_.add(std::move(batch), message_);
     message_.clear();
     stream_.pump(&out_, stream_id_, &send_window_);
     ++traffic()->tally.asked;
@@ -197,7 +234,8 @@ class Connection final : public Wire {
     if (slot->has_message) ++traffic()->tally.malformed;  // a second one
     slot->has_message = true;
     if (traffic()->history) slot->response.assign(message);
-    slot->hold = reader_.read(slot->kind, message);
+    slot->verdict = reader_.read(slot->errand, message);
+    slot->hold.assign(slot->verdict.reservation_id);
   }
 
   // The message being written goes out now; gives its number in the history.
@@ -219,10 +257,15 @@ class Connection final : public Wire {
       http = "HTTP status " + std::to_string(slot->http_status);
       text = http;
     }
-    traffic()->finish(slot->status, text, slot->due, now_);
+    traffic()->finish(slot->status, text, slot->errand.due, now_);
     record_ended(slot->number, slot->status, slot->response, text, details);
     if (slot->status == 0 && !slot->has_message) ++traffic()->tally.malformed;
-    if (!slot->hold.empty() && traffic()->pattern.commits) commits_.push_back(slot->hold);
+    if (slot->verdict.is_judged) {
+      slot->verdict.reservation_id = slot->hold;
+      traffic()->follow(slot->errand, slot->verdict, now_);
+    } else if (slot->status == kUnavailable && traffic()->pattern.tries_max > 0) {
+      traffic()->turn_away(std::move(slot->errand), now_);
+    }
     slots_.give(slot);
   }
 
@@ -237,17 +280,23 @@ class Connection final : public Wire {
         ++traffic()->tally.malformed;  // nothing was asked
         return;
       }
-      const Batch batch = stream_.oldest();
-      stream_.forget_oldest();
-      reader_.read_batch(message, batch.commands, [this](std::string_view hold) {
-        if (traffic()->pattern.commits) commits_.emplace_back(hold);
-      });
-      traffic()->finish(0, {}, batch.due, now_);
-      record_ended(batch.number, 0, message, {}, {});
+      take_results(stream_.take_oldest(), message);
     });
     if (!is_right) return end("the server compressed an answer unasked");
     if (head.flags & kEndStream) end_batches(-1, "the stream ended without a status");
     return true;
+  }
+
+  void take_results(const Batch& batch, std::string_view message) {
+    reader_.read_batch(message, batch.errands, [this](const Errand& errand, const Verdict& is) {
+      if (is.is_judged) {
+        traffic()->follow(errand, is, now_);
+      } else if (is.error_code == kUnavailable && traffic()->pattern.tries_max > 0) {
+        traffic()->turn_away(errand, now_);
+      }
+    });
+    traffic()->finish(0, {}, batch.due, now_);
+    record_ended(batch.number, 0, message, {}, {});
   }
 
   // The stream is over; batches that were not answered get its status. Before it was half closed
@@ -255,10 +304,12 @@ class Connection final : public Wire {
   void end_batches(int status, std::string_view text) {
     stream_ended_ = true;
     const bool is_early = !stream_.half_closed || stream_.open() > 0;
-    for (; stream_.open() > 0; stream_.forget_oldest()) {
-      const Batch& batch = stream_.oldest();
-      traffic()->finish(status == 0 ? -1 : status, text, batch.due, now_);
-      record_ended(batch.number, status == 0 ? -1 : status, {}, text, {});
+    const int told = status == 0 ? -1 : status;
+    while (stream_.open() > 0) {
+      Batch batch = stream_.take_oldest();
+      traffic()->finish(told, text, batch.due, now_);
+      record_ended(batch.number, told, {}, text, {});
+      for (Errand& errand : batch.errands) traffic()->lose(std::move(errand), now_);
     }
     if (is_early || status != 0) {
       end("the stream of batches ended with gRPC status " + std::to_string(status) + " " +
@@ -267,11 +318,12 @@ class Connection final : public Wire {
   }
 
   static constexpr int kUnknown = 2;  // gRPC's status for what has none
-  static constexpr std::size_t kExecute = 3;
-  static constexpr std::array<Method, 3> kMethods{Method::kReserve, Method::kCommit,
-                                                  Method::kGetAvailability};
-  static constexpr std::array<std::string_view, 4> kPaths{
-      "/atp.v1.ReservationService/Reserve", "/atp.v1.ReservationService/Commit",
+  static constexpr int kUnavailable = 14;
+  static constexpr std::int64_t kBatchMost = 65'536;
+  static constexpr std::size_t kExecute = kKinds;
+  static constexpr std::array<std::string_view, kKinds + 1> kPaths{
+      "/atp.v1.ReservationService/Reserve",         "/atp.v1.ReservationService/Commit",
+      "/atp.v1.ReservationService/Release",         "/atp.v1.ReservationService/Extend",
       "/atp.v1.ReservationService/GetAvailability", "/atp.v1.ReservationService/Execute"};
 
   AnswerReader reader_;
@@ -279,10 +331,11 @@ class Connection final : public Wire {
   BatchStream stream_;
   std::uint32_t stream_id_ = 0;  // of Execute; 0: not begun
   bool stream_ended_ = false;
-  std::deque<std::string> commits_;  // holds that are to be committed next
-  std::string message_;              // room for the one being written
-  std::array<bool, 4> asked_before_{};
-  std::array<std::string, 4> blocks_;
+  bool is_dropped_ = false;
+  std::string message_;  // room for the one being written
+  std::string room_;     // and for a command of it
+  std::array<bool, kKinds + 1> asked_before_{};
+  std::array<std::string, kKinds + 1> blocks_;
   std::string first_block_;
   std::string timed_block_;
 };

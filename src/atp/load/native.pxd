@@ -1,5 +1,5 @@
 # What the headers here declare, as far as Cython uses it, and the few calls of Linux for a loop.
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport unique_ptr
 from libcpp.string cimport string
@@ -15,20 +15,42 @@ cdef extern from "atp/load/histogram.h" namespace "atp::load" nogil:
 
 cdef extern from "atp/load/answers.h" namespace "atp::load" nogil:
     cppclass Tally:
-        int64_t asked, answered, good, late, expired, commands, repeated, malformed, unknown
+        int64_t asked, answered, good, late, expired, lost, tried_again, given_up
+        int64_t commands, repeats, repeated, forgotten, malformed, unknown
         int64_t last_answer_ns, bytes_sent, bytes_received
-        vector[int64_t] statuses, command_errors, reserves, changes
+        vector[int64_t] statuses, command_errors, reserves, commits, releases, extends
         string first_error
         Histogram latencies
 
 
+cdef extern from "atp/load/errands.h" namespace "atp::load" nogil:
+    cppclass Errands:
+        cbool empty() noexcept
+        size_t size() noexcept
+        cbool is_owed() noexcept
+        size_t owed() noexcept
+        int64_t next_due(int64_t never) noexcept
+        void move_due(int64_t now) noexcept
+
+
 cdef extern from "atp/load/requests.h" namespace "atp::load" nogil:
-    struct Draw:
-        int32_t sku, customer, address
+    enum class End:
+        pass
+
+    cppclass Basket:
+        size_t first_line, lines
+        int32_t customer, address
+        cbool looks, reserves, repeats
+        End end
+        int64_t think_ns
+
+    cppclass BasketLine:
+        int32_t sku
+        int64_t quantity
 
     cppclass Names:
-        string request_id, sku
-        int sku_digits
+        vector[string] skus, customers, addresses
+        string request_id
         int64_t ttl_seconds
         cbool brief
 
@@ -47,19 +69,35 @@ cdef extern from "atp/load/history.h" namespace "atp::load" nogil:
         int error() noexcept
 
 
+cdef extern from "atp/load/schedule.h" namespace "atp::load" nogil:
+    const int64_t NEVER_DUE "atp::load::kNeverDue"
+
+    struct RatePoint:
+        double time_s, rate
+
+    cppclass Schedule:
+        void begin(int64_t now, int64_t calls_max, double seconds, vector[RatePoint] curve,
+                   cbool by_chance, uint64_t seed) except +
+        void stop() noexcept
+        int64_t begin_ns() noexcept
+        cbool is_open() noexcept
+        int64_t next_due(int64_t now) noexcept
+        void take() noexcept
+
+
 cdef extern from "atp/load/traffic.h" namespace "atp::load" nogil:
     int64_t now_ns() noexcept
 
     cppclass Pattern:
-        cbool is_availability, commits
-        int64_t batch, deadline_ns
+        int64_t batch, deadline_ns, tries_max
         size_t in_flight
 
     cppclass Traffic:
-        Traffic(const Names& names, const Pattern& pattern, vector[Draw] draws,
-                string authority) except +
+        Traffic(Names names, vector[Basket] baskets, const vector[BasketLine]& lines,
+                const Pattern& pattern, string authority) except +
         Pattern pattern
         Tally tally
+        Errands errands
         unique_ptr[HistoryWriter] history
 
 
@@ -74,18 +112,19 @@ cdef extern from "atp/load/connection.h" namespace "atp::load" nogil:
         cbool has_output() noexcept
         cbool is_blocked() noexcept
         cbool has_room() noexcept
-        cbool owes() noexcept
         size_t open() noexcept
         cbool read() noexcept
         cbool flush() noexcept
         void ask(int64_t due, int64_t now) noexcept
         void ask_owed(int64_t now) noexcept
+        cbool drop(int64_t now) noexcept
+        void leave() noexcept
         void close_stream() noexcept
         cbool is_closed() noexcept
 
 
 cdef extern from "<sys/epoll.h>" nogil:
-    enum: EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CLOEXEC
+    enum: EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC
 
     union EpollData "epoll_data_t":
         void* ptr

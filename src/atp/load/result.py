@@ -6,8 +6,10 @@ whose answers were not what the plan expects measures nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +35,11 @@ class LoadResult:
 
     `seconds` is from when the first call was due to the last answer. `good` calls were answered OK
     within the deadline, `late` ones OK after it, `expired` ones were never sent, because it had
-    passed before. `statuses` are of calls by gRPC code, `reserves` and `changes` of commands by
-    outcome, `command_errors` of a batch's commands that could not be judged. Latencies are of calls
+    passed before. `lost` commands had no answer when their connection ended; of them and of those
+    that were turned away, `tried_again` counts every time one was sent again and `given_up` those
+    that were not any more. `statuses` are of calls by gRPC code; `reserves`, `commits`, `releases`
+    and `extends` of commands by outcome, apart from `repeats` of reserves that had been granted;
+    `command_errors` of a batch's commands that could not be judged. Latencies are of calls
     answered OK, in nanoseconds, in buckets under 1 % wide.
     """
 
@@ -44,15 +49,23 @@ class LoadResult:
     good: int
     late: int
     expired: int
+    lost: int
+    tried_again: int
+    given_up: int
+    reconnects: int
     commands: int
+    repeats: int
     repeated: int
+    forgotten: int
     malformed: int
     unknown: int
     bytes_sent: int
     bytes_received: int
     statuses: Mapping[str, int]
     reserves: Mapping[ReserveOutcome, int]
-    changes: Mapping[ChangeOutcome, int]
+    commits: Mapping[ChangeOutcome, int]
+    releases: Mapping[ChangeOutcome, int]
+    extends: Mapping[ChangeOutcome, int]
     command_errors: Mapping[str, int]
     first_error: str
     latency_counts: np.ndarray = field(repr=False)
@@ -77,6 +90,10 @@ class LoadResult:
     def commands_per_s(self) -> float:
         """Commands judged a second."""
         return self.commands / self.seconds if self.seconds else 0.0
+
+    def changes(self) -> tuple[tuple[str, Mapping[ChangeOutcome, int]], ...]:
+        """What became of commits, releases and extends, by name."""
+        return (("commits", self.commits), ("releases", self.releases), ("extends", self.extends))
 
     def latency_ms(self, share: float) -> float:
         """The time in milliseconds within which this share of the calls was answered OK.
@@ -110,14 +127,16 @@ class LoadResult:
             if outcome not in plan.outcomes
         ]
         found += [
-            f"{count:,} commits were answered {outcome.name}"
-            for outcome, count in self.changes.items()
-            if outcome is not ChangeOutcome.DONE
+            f"{count:,} {name} were answered {outcome.name}"
+            for name, counts in self.changes()
+            for outcome, count in counts.items()
+            if outcome not in plan.change_outcomes
         ]
         for count, meaning in (
-            (self.unanswered, "calls were not answered"),
+            (0 if plan.tries else self.unanswered, "calls were not answered"),
             (self.malformed, "answers were malformed"),
             (self.repeated, "answers were to a request id that had been used before"),
+            (self.forgotten, "repeats of a granted reserve were not answered with its hold"),
             (self.unknown, "calls asked for a SKU that the server does not know"),
         ):
             if count:
@@ -130,3 +149,22 @@ def bucket_end_ns(bucket: int) -> int:
     whole = 1 << BUCKET_BITS
     shift = max(bucket // whole - 1, 0)
     return ((bucket - shift * whole + 1) << shift) - 1
+
+
+def added(results: Sequence[LoadResult]) -> LoadResult:
+    """What several loads came to at the same time, as one; there must be one at least."""
+    values: dict[str, Any] = {}
+    for each in fields(LoadResult):
+        parts = [getattr(result, each.name) for result in results]
+        if each.name in ("seconds", "latency_most_ns"):
+            values[each.name] = max(parts)
+        elif each.name == "first_error":
+            values[each.name] = next(filter(None, parts), "")
+        elif isinstance(parts[0], Mapping):
+            counts: Counter[Any] = Counter()
+            for part in parts:
+                counts.update(part)
+            values[each.name] = dict(counts)
+        else:
+            values[each.name] = sum(parts)
+    return LoadResult(**values)

@@ -38,6 +38,9 @@ class Wire {
   bool has_output() const { return sent_ < out_.size(); }
   bool is_blocked() const { return blocked_; }  // the socket took less than all
 
+  // For one that the server takes no more calls on, and owes nothing on: nothing more is sent.
+  void leave() { end("the server is stopping: it takes no more calls"); }
+
   // Reads what is there, once; false when the connection has ended.
   bool read() {
     const ssize_t got = recv(socket_, in_.data() + filled_, in_.size() - filled_, 0);
@@ -78,6 +81,7 @@ class Wire {
   virtual bool take_reset(std::uint32_t stream, std::uint32_t code) = 0;
   virtual void widen(std::uint32_t stream, std::int64_t more) = 0;
   virtual void widen_all(std::int64_t more) = 0;  // the initial window has changed
+  virtual bool check_window() = 0;                // the server has told all its settings
 
   bool end(std::string reason) {
     if (reason_.empty()) reason_ = std::move(reason);
@@ -192,7 +196,7 @@ class Wire {
     }
     has_settings_ = true;
     append_frame(&out_, kSettings, kAck, 0, {});
-    return true;
+    return check_window();
   }
 
   bool take_window(std::uint32_t stream, std::uint32_t more) {
