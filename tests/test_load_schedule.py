@@ -30,8 +30,8 @@ def dues_s(folder: Path, *, pause_s: float = 0.0, **values: object) -> list[floa
         return whole(call.stream, granted())
 
     with scripted(answer) as address:
-        plan = LoadPlan(address=address, run_name="when-", connections=1, history=folder, **values)  # type: ignore[arg-type]
-        load.run(plan)
+        fixed = {"address": address, "run_name": "when-", "connections": 1, "history": folder}
+        load.run(LoadPlan(**(fixed | values)))  # type: ignore[arg-type]
     (path,) = list_files(folder)
     calls = list(calls_of(folder))
     begun_ns = next(iter(read(path))).begun.time_ns

@@ -94,7 +94,7 @@ def test_a_server_that_never_comes_back_ends_the_load(tmp_path: Path) -> None:
     with scripted(answer) as address:
         first = load.run(plan(address, tmp_path / "first", connections=1, calls=10))
         ended.set()
-        with pytest.raises(LoadFailed, match="stood still for 1 s.*the last connection ended"):
+        with pytest.raises(LoadFailed, match=r"stood still for 1 s.*the last connection ended"):
             load.run(plan(address, tmp_path, connections=1, stalled_s=1.0, run_name="b-"))
     assert first.good == 10
 

@@ -1,6 +1,6 @@
 # How a load runs: what is due goes to a connection with room, what is owed first. In a closed loop
-# a fresh call follows its predecessor's answer; in an open one it is due by a schedule, and its time
-# counts from then, however long it had to wait here for room. Reads and sends nothing itself.
+# a fresh call follows its predecessor's answer; in an open one it is due by a schedule, and its
+# time counts from then, however long it had to wait here for room. Reads and sends nothing itself.
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 from libcpp.vector cimport vector

@@ -1,6 +1,6 @@
-// What all connections of a load share: who comes next, what follows from an answer, and the counts.
-// Owns the one stream of request numbers and baskets, so that no id is used twice; sends nothing
-// itself.
+// What all connections of a load share: who comes next, what follows from an answer, and the
+// counts. Owns the one stream of request numbers and baskets, so that no id is used twice; sends
+// nothing itself.
 #pragma once
 #include <time.h>
 
