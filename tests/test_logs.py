@@ -120,17 +120,19 @@ def test_a_line_of_text_has_time_level_event_what_and_action(root_logging: None)
 
 def test_a_line_of_json_has_the_fields_as_they_are(root_logging: None) -> None:
     stream = written_to(log_format="json")
-    logs.tell(log_events.SYNC_SLOW, p99=120.4, most=900.0)
+    logs.tell(log_events.SYNC_SLOW, slow=3, syncs=9, limit=100.0, most=900.4)
     line = json.loads(stream.getvalue())
     assert line.pop("time").endswith("Z")
     assert line == {
         "level": "warning",
         "event": "sync_slow",
-        "message": "syncs are slow: 99 of 100 of the last ones took up to 120 ms, the longest"
-        " 900 ms, and answers wait for them",
+        "message": "syncs are slow: 3 of the last 9 took longer than 100 ms, the longest 900 ms so"
+        " far, and answers wait for them",
         "action": log_events.SYNC_SLOW.action,
-        "p99": 120.4,
-        "most": 900.0,
+        "slow": 3,
+        "syncs": 9,
+        "limit": 100.0,
+        "most": 900.4,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from atp._front import TIME_BOUNDS_NS
 from atp.journal._native import WriterStatistics
 from atp.journal.journal import Options
 from atp.journal.report import SnapshotInfo
@@ -23,7 +24,10 @@ from server_stubs import new_sku, reserve, stubs_to
 from stalled_disk import stalling
 
 SECOND = 1_000_000_000
-CALM = dict.fromkeys(WriterStatistics._fields, 0) | {"is_behind": False}
+CALM: dict[str, Any] = dict.fromkeys(WriterStatistics._fields, 0) | {
+    "is_behind": False,
+    "sync_counts": (0,) * (len(TIME_BOUNDS_NS) + 1),
+}
 
 
 class World:
@@ -54,6 +58,13 @@ class World:
             lambda: settings,
         )
         self.look()
+
+    def sync(self, *, fast: int, slow: int) -> None:
+        """So many syncs of 1 ms, and of 150 ms, since the last look."""
+        counts = list(self.writer["sync_counts"])
+        counts[TIME_BOUNDS_NS.index(1_000_000)] += fast
+        counts[TIME_BOUNDS_NS.index(200_000_000)] += slow
+        self.writer["sync_counts"] = tuple(counts)
 
     def look(self, seconds: int = 1) -> list[str]:
         """The events that were told meanwhile."""
@@ -111,35 +122,35 @@ def test_a_disk_that_will_be_full_is_told_before(world: World) -> None:
 
 
 def test_a_disk_that_stands_still_is_told_once_and_its_end(world: World) -> None:
-    world.writer.update(waiting_records=7, durable=1)
-    assert world.look(2) == []  # it may have moved just before
+    world.writer.update(waiting_records=7, lag_ns=SECOND)
+    assert world.look(60) == []
+    world.writer.update(lag_ns=3 * SECOND)
     assert world.look(60) == ["disk_stands_still"]
-    assert "7 changes" in world.caplog.text
-    world.writer.update(durable=2)
+    assert "7 changes wait for the disk, the oldest for 3 s" in world.caplog.text
+    world.writer.update(lag_ns=0)
     assert world.look(2) == ["disk_moves_again"]
 
 
-def test_a_disk_that_moves_slowly_does_not_stand_still(world: World) -> None:
-    for durable in range(1, 30):
-        world.writer.update(waiting_records=7, durable=durable)
-        assert world.look(1) == []
-
-
 def test_slow_syncs_are_told_once_and_their_end(world: World) -> None:
-    world.writer.update(syncs=1, sync_p99_ns=SECOND // 5, sync_most_ns=SECOND)
-    assert world.look(3) == ["sync_slow"]
-    assert "up to 200 ms, the longest 1000 ms" in world.caplog.text
-    world.writer.update(syncs=2)
-    assert world.look(3) == []
-    world.writer.update(syncs=3, sync_p99_ns=SECOND // 1000)
-    assert world.look(3) == ["sync_fast_again"]
+    for second in range(5):
+        world.sync(fast=98, slow=2)
+        assert world.look(1) == ([] if second else ["sync_slow"])
+    assert world.look(8) == []
+    assert world.look(8) == ["sync_fast_again"]
+    assert "after 14 s" in world.caplog.text
 
 
-def test_one_sync_that_took_longest_is_told(world: World) -> None:
-    world.writer.update(syncs=1000, sync_p99_ns=1000, sync_most_ns=SECOND // 2)
-    assert world.look(3) == ["sync_slow"]
-    world.writer.update(syncs=1001)
-    assert world.look(3) == ["sync_fast_again"]
+def test_what_was_slow_is_told_in_figures(world: World) -> None:
+    world.writer["sync_most_ns"] = 900_000_000
+    world.sync(fast=10, slow=3)
+    world.look(1)
+    assert "3 of the last 13 took longer than 100 ms, the longest 900 ms" in world.caplog.text
+
+
+def test_one_slow_sync_among_hundreds_is_not_worth_a_line(world: World) -> None:
+    for _ in range(20):
+        world.sync(fast=990, slow=9)
+        assert world.look(1) == []
 
 
 @pytest.mark.parametrize("limit", OVERLOADS)
@@ -196,7 +207,9 @@ def test_a_real_disk_that_stands_still_is_in_the_log(tmp_path: Path) -> None:
         said: Callable[[], str] = disk.server.stderr
         with disk.stalled():
             asked = disk.stubs.reservations.Reserve.future(ask_for(sku))
-            wait_until(lambda: "disk_stands_still: 1 changes" in said(), "the stall to be told")
+            wait_until(
+                lambda: "disk_stands_still: 1 changes wait" in said(), "the stall to be told"
+            )
         asked.result(timeout=20)
         wait_until(lambda: "disk_moves_again" in said(), "its end to be told")
         assert said().count("disk_stands_still") == 1

@@ -336,7 +336,7 @@ SETTINGS: Mapping[str, Setting] = _table(
         "duration",
         SECOND // 10,
         "When more than one in a hundred syncs of the journal takes longer than this, it is"
-        " logged.",
+        " logged. They are counted by 1, 2, 5, 10, 20, ... ms: the next such bound counts.",
         SECOND // 1000,
         HOUR,
         live=True,

@@ -135,17 +135,17 @@ DISK_LOW = _warning(
 )
 DISK_STANDS_STILL = _error(
     "disk_stands_still",
-    "{waiting} changes have waited for the disk for {seconds} s or more: no answer leaves",
+    "{waiting} changes wait for the disk, the oldest for {lag} s: no answer leaves",
     "see to the disk (dmesg, iostat -x 1); nothing that was answered is in doubt",
 )
 DISK_MOVES_AGAIN = _info("disk_moves_again", "changes become durable again, after {seconds} s")
 SYNC_SLOW = _warning(
     "sync_slow",
-    "syncs are slow: 99 of 100 of the last ones took up to {p99:.0f} ms, the longest {most:.0f} ms,"
-    " and answers wait for them",
+    "syncs are slow: {slow} of the last {syncs} took longer than {limit:g} ms, the longest"
+    " {most:.0f} ms so far, and answers wait for them",
     "find out who else writes to that disk (iostat -x 1); log.slow_sync says what is slow",
 )
-SYNC_FAST_AGAIN = _info("sync_fast_again", "99 of 100 syncs take up to {p99:.1f} ms again")
+SYNC_FAST_AGAIN = _info("sync_fast_again", "no more slow syncs, after {seconds} s")
 SNAPSHOT_TAKEN = _info(
     "snapshot_taken",
     "snapshot {snapshot}: {size} MiB in {seconds:.1f} s, no call waited longer than {stall:.2f} ms",

@@ -9,23 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from atp._front import TIME_BOUNDS_NS
 from atp.server import log_events, logs
 from atp.server.log_events import LogEvent
 from atp.settings import Settings
 
 if TYPE_CHECKING:
+    from atp.journal._native import WriterStatistics
     from atp.journal.journal import Journal
     from atp.vocabulary import Limit
 
 SECOND = 1_000_000_000
 MIB = 1 << 20
 STANDING_SECONDS = 2
-"""Changes that wait for so long while none becomes durable: the disk stands still."""
+"""A change that has waited for so long to become durable: the disk stands still."""
 CALM_SECONDS = 10
 """Without a refusal for so long, an overload is over."""
 ENDED_SECONDS = 60
 """Between two lines about connections that were ended: strangers can have any number."""
 NEAR_PERCENT, FAR_PERCENT = 90, 85
+OVER_NS = (0, *TIME_BOUNDS_NS)
+"""What the syncs of each count took longer than."""
 LOW_SEGMENTS = 4
 """With room for fewer segments than this the disk is told to be low."""
 
@@ -110,8 +114,8 @@ class Lookout:
         self._overloads = {name: _Overload(name) for name in OVERLOADS}
         self._ended: dict[str, int] = {}
         self._ended_at: int | None = None
-        self._durable, self._moved_at, self._syncs = -1, 0, 0
-        self._most = 0
+        self._syncs = (0,) * len(OVER_NS)
+        self._slow_at: int | None = None
         self._snapshot = journal.snapshots.last
 
     def look(self, now_ns: int) -> None:
@@ -127,27 +131,35 @@ class Lookout:
 
     def _look_at_writer(self, now: int) -> None:
         told = self._journal.writer.statistics()
-        if told.durable != self._durable or not told.waiting_records:
-            self._durable, self._moved_at = told.durable, now
-        standing = now - self._moved_at >= STANDING_SECONDS * SECOND
+        standing = told.lag_ns >= STANDING_SECONDS * SECOND
         self._standing.change(
             log_events.DISK_STANDS_STILL if standing else None,
             log_events.DISK_MOVES_AGAIN,
             now,
             waiting=told.waiting_records,
+            lag=told.lag_ns // SECOND,
         )
-        if told.syncs != self._syncs:
-            slow_ns = self._settings().integer("log.slow_sync")
-            is_slow = told.sync_p99_ns > slow_ns or told.sync_most_ns > max(slow_ns, self._most)
-            self._syncs, self._most = told.syncs, told.sync_most_ns
-            self._sync.change(
-                log_events.SYNC_SLOW if is_slow else None,
-                log_events.SYNC_FAST_AGAIN,
-                now,
-                p99=told.sync_p99_ns / 1e6,
-                most=told.sync_most_ns / 1e6,
-            )
+        self._look_at_syncs(told, now)
         self._look_at_room(told.space_level, told.is_behind, told.waiting_bytes, now)
+
+    def _look_at_syncs(self, told: WriterStatistics, now: int) -> None:
+        """Those since the last look: more than one in a hundred that was slow is told."""
+        new = [count - was for count, was in zip(told.sync_counts, self._syncs, strict=True)]
+        self._syncs = told.sync_counts
+        limit = self._settings().integer("log.slow_sync")
+        slow = sum(count for count, over in zip(new, OVER_NS, strict=True) if over >= limit)
+        if 100 * slow > sum(new):
+            self._slow_at = now
+        is_slow = self._slow_at is not None and now - self._slow_at < CALM_SECONDS * SECOND
+        self._sync.change(
+            log_events.SYNC_SLOW if is_slow else None,
+            log_events.SYNC_FAST_AGAIN,
+            now,
+            slow=slow,
+            syncs=sum(new),
+            limit=limit / 1e6,
+            most=told.sync_most_ns / 1e6,
+        )
 
     def _look_at_room(self, level: int, is_behind: bool, waiting_bytes: int, now: int) -> None:
         directory = self._journal.directory.places.path
