@@ -9,8 +9,8 @@ ENGINE := $(wildcard $(foreach suffix,pyx pxd pxi h,\
     $(foreach folder,$(NATIVE),src/atp/$(folder)/*.$(suffix))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick bench peers test-sanitize fuzz attack crash lint format proto \
-    build clean
+.PHONY: help demo test test-quick bench peers load test-sanitize fuzz attack crash lint format \
+    proto build clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ bench: build ## the benchmarks, full size; writes bench/out
 
 peers: build ## beside Redis, PostgreSQL, nghttpd: a quarter of an hour; writes docs/peers.svg
 	@$(BIN)/python -m pytest -q bench/test_peers.py --full --timeout=0
+
+PROFILE ?= drop
+load: build ## a sale before the sale, audited (PROFILE=drop FAULTS=kill,pause LOAD="--seconds N")
+	@$(BIN)/python -m loadtests --profile $(PROFILE) --faults "$(FAULTS)" $(LOAD)
 
 test-sanitize: build ## the engine's tests under ThreadSanitizer, and AddressSanitizer with UBSan
 	@$(BIN)/python tools/sanitize.py

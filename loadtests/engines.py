@@ -75,6 +75,7 @@ class Locust(Engine):
         command += ["--sale-users", str(profile.users), "--sale-seconds", str(profile.seconds)]
         command += ["--sale-seed", str(sale.seed), "--sale-run", sale.run]
         command += ["--history", str(sale.history)]
+        command += ["--json-file", str(self._log_path.with_suffix(""))]  # it adds .json itself
         # The same modules that run here, wherever they were found.
         path = os.pathsep.join(filter(None, sys.path))
         with self._log_path.open("wb") as log:

@@ -141,8 +141,8 @@ PROFILES = {
         Profile(
             name="cyber_monday",
             text="a day's curve compressed, with a rush at each hour's deal",
-            goods=Goods(hot=24, hot_units=400, plain=400, plain_units=5_000, hot_share=0.5),
-            caps=(customer_cap(2), subnet_cap(40, 30), basket_cap(6)),
+            goods=Goods(hot=24, hot_units=100, plain=400, plain_units=5_000, hot_share=0.6),
+            caps=(customer_cap(2), subnet_cap(25, 30), basket_cap(6)),
             curve=curves.day,
             promise=(promises.peak_is_above_quiet, promises.sold_something, promises.caps_worked),
             users=150,

@@ -23,17 +23,19 @@ BEGIN_NS = 5_000 * SECOND
 
 
 class Recording:
-    """A history in the making: `at` sets its clock, milliseconds into the sale."""
+    """A history in the making: `at` sets its clock, milliseconds after `begin_ns`."""
 
-    def __init__(self, folder: Path, name: str = "by-hand", **settings: Any) -> None:
-        self.now_ns = BEGIN_NS
+    def __init__(
+        self, folder: Path, name: str = "by-hand", *, begin_ns: int = BEGIN_NS, **settings: Any
+    ) -> None:
+        self.begin_ns = self.now_ns = begin_ns
         self.writer = HistoryWriter(
             folder, name, recorder="by hand", settings=settings, now_ns=lambda: self.now_ns
         )
 
     def at(self, ms: float) -> Recording:
         """From now on it is so many milliseconds after the begin."""
-        self.now_ns = BEGIN_NS + round(ms * MS)
+        self.now_ns = self.begin_ns + round(ms * MS)
         return self
 
     def call(self, method: str, sent_ms: float, took_ms: float | None, **told: Any) -> None:
@@ -43,7 +45,7 @@ class Recording:
         number = self.writer.sent(
             getattr(history_pb2, f"HISTORY_METHOD_{method}"),
             told.get("request", pb.ReserveRequest()).SerializeToString(),
-            0 if due_ms is None else BEGIN_NS + round(due_ms * MS),
+            0 if due_ms is None else self.begin_ns + round(due_ms * MS),
         )
         if took_ms is None:
             return

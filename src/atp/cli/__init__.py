@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Entry] = {
     "demo": Entry("atp.cli.demo", "Start a server, replay a sale against it, and audit it."),
     "load-test": Entry("atp.cli.load_test", "Put a server under load, and check every answer."),
     "audit": Entry("atp.cli.audit", "Prove from a history that every answer was true."),
+    "report": Entry("atp.cli.report", "Make a page of a load: charts, figures, verdict."),
     "reserve": Entry("atp.cli.holds", "Set units aside for a basket."),
     "commit": Entry("atp.cli.holds", "Sell units that are held."),
     "release": Entry("atp.cli.holds", "Give held units back."),

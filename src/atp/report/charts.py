@@ -28,6 +28,7 @@ FONT_SIZE = 8.5
 MOMENT_SHARE = 0.004
 """A fault that is but a moment is drawn this wide, as a share of the time."""
 CAPS_SHOWN = 7
+TIME_LABEL = "seconds into the sale"
 LATENCY_LEAST_MS = 0.05
 SETTINGS = {
     "svg.fonttype": "none",
@@ -95,7 +96,8 @@ def drawn(sale: Sale) -> list[Chart]:
         # Names within a drawing come from its salt: drawings of one page must not share any.
         with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": f"chart {number}"}):
             drawing = make_figure(figsize=SIZE, layout="constrained")
-            _draw_into(drawing.subplots(), sale, plan, is_last=True)
+            _draw_into(drawing.subplots(), sale, plan, columns=4)
+            drawing.axes[0].set_xlabel(TIME_LABEL)
             made.append(Chart(plan.title, plan.text, _svg_of(drawing, plan)))
     return made
 
@@ -109,8 +111,9 @@ def picture(sale: Sale, title: str, count: int) -> str:
         drawing.suptitle(title, fontsize=FONT_SIZE + 3)
         places = np.atleast_1d(drawing.subplots(len(wanted), 1, sharex=True))
         for axes, plan in zip(places, wanted, strict=True):
-            _draw_into(axes, sale, plan, is_last=plan is wanted[-1])
-            axes.set_title(plan.title, loc="left")
+            _draw_into(axes, sale, plan, columns=7)
+            axes.set_title(plan.title, loc="left", pad=FONT_SIZE * 2.2)
+        places[-1].set_xlabel(TIME_LABEL)
         text = " ".join(plan.text for plan in wanted)
         svg = _svg_of(drawing, Plan(title, text, "", lambda axes: None))
     style = f"<style>{colours.style()}\nsvg{{background:var(--paper)}}</style>"
@@ -128,14 +131,13 @@ def _matplotlib() -> tuple[Any, Any]:
     return matplotlib, Figure
 
 
-def _draw_into(axes: Axes, sale: Sale, plan: Plan, *, is_last: bool) -> None:
+def _draw_into(axes: Axes, sale: Sale, plan: Plan, *, columns: int) -> None:
+    """The chart and its legend, which has so many columns at most."""
     axes.grid(axis="y")
     _shade(axes, sale.faults, sale.seconds)
     plan.draw(axes)
     axes.set_xlim(0, max(sale.seconds, sale.step_s))
     axes.set_ylabel(plan.unit)
-    if is_last:
-        axes.set_xlabel("seconds into the sale")
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         axes.legend(
@@ -143,7 +145,7 @@ def _draw_into(axes: Axes, sale: Sale, plan: Plan, *, is_last: bool) -> None:
             labels,
             loc="lower left",
             bbox_to_anchor=(0, 1.0),
-            ncols=min(4, len(labels)),
+            ncols=min(columns, len(labels)),
             borderaxespad=0.1,
             columnspacing=1.0,
         )

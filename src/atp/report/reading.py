@@ -22,6 +22,8 @@ from atp.v1.history_pb2 import HistoryBegun, HistoryEntry, HistoryNote
 
 STEPS_MOST = 240
 HOT_SKUS = 6
+RECEIVED = 3
+"""Place of the units received among the facts of a SKU."""
 NICE = (1, 2, 5)
 ENDINGS = {"start": "kill", "resume": "pause"}
 """Notes that end a fault, and which; `..._over` ends the fault of that name."""
@@ -119,7 +121,7 @@ def read_sale(history: Path, data: Path | None) -> Sale:
     stock = None
     if data is not None:
         wall_ns = first_ns + begun[0].wall_time_ns - begun[0].time_ns
-        stock = _read_stock(data, _hottest(asked), wall_ns, step_s, steps)
+        stock = _read_stock(data, asked, wall_ns, step_s, steps)
     return Sale(
         history=history,
         begun=begun,
@@ -160,23 +162,34 @@ def _span(files: list[Path]) -> tuple[int, int]:
     return min(first_ns), max(last_ns)
 
 
-def _hottest(asked: Mapping[str, int]) -> list[str]:
-    """The SKUs of which most units were asked for, most first."""
-    return sorted(asked, key=lambda sku: (-asked[sku], sku))[:HOT_SKUS]
+def _hottest(asked: Mapping[str, int], received: Mapping[str, int]) -> list[str]:
+    """The SKUs that were fought over: much asked for, and much for what there was."""
+
+    def heat(sku: str) -> float:
+        return asked[sku] * (asked[sku] / max(1, received.get(sku, 0)))
+
+    return sorted(asked, key=lambda sku: (-heat(sku), sku))[:HOT_SKUS]
 
 
-def _read_stock(data: Path, hot: list[str], wall_ns: int, step_s: float, steps: int) -> Stock:
+def _read_stock(
+    data: Path, asked: Mapping[str, int], wall_ns: int, step_s: float, steps: int
+) -> Stock:
     segments = sorted((data / "journal").glob("*.segment"))
     if not segments:
         raise JournalUnreadable(f"{data}: there is no journal: no file journal/*.segment")
-    scan = _native.JournalScan(
-        begin_ns=wall_ns, step_ns=round(step_s * 1e9), steps=steps, chosen=hot
-    )
-    for path in segments:
-        try:
-            scan.feed(_bytes_of(path))
-        except ValueError as error:
-            raise JournalUnreadable(f"{path}: {error}") from None
+    chosen: list[str] = []
+    # Twice: which SKUs are hot is known when it is known what there was of them.
+    for _ in range(2):
+        scan = _native.JournalScan(
+            begin_ns=wall_ns, step_ns=round(step_s * 1e9), steps=steps, chosen=chosen
+        )
+        for path in segments:
+            try:
+                scan.feed(_bytes_of(path))
+            except ValueError as error:
+                raise JournalUnreadable(f"{path}: {error}") from None
+        received = {sku: facts[RECEIVED] for sku, facts in scan.stock().items()}
+        hot, chosen = chosen, _hottest(asked, received)
     totals = scan.totals()
     numbers = {name: value for name, value in totals.items() if isinstance(value, int)}
     changes = totals["changes"]

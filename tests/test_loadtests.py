@@ -1,0 +1,183 @@
+"""Every profile and every fault, short and on a real server, with the audit at the end.
+
+The rehearsals run side by side, as people start them; the tests look at what each of them left.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from atp.history import list_files, read
+from loadtests import faults
+from loadtests.profiles import PROFILES
+from sale_history import Recording
+from server_process import ROOT, clean_environment, run_atp
+
+SECONDS_MOST = 120
+AT_ONCE = 4
+RUNS = {
+    "cyber_monday": ["--users", "40", "--seconds", "4", "--faults", "clock_step"],
+    "drop": ["--users", "60", "--seconds", "4"],
+    "hold_attack": ["--users", "40", "--seconds", "4", "--faults", "kill"],
+    "steady": ["--users", "30", "--seconds", "4", "--faults", "cut,slow_disk"],
+    "retry_storm": ["--users", "30", "--seconds", "4", "--faults", "pause"],
+    "steady native": ["--engine", "native", "--seconds", "4", "--faults", "full_disk"],
+}
+"""What is run: a profile, and how."""
+
+
+class Held(NamedTuple):
+    """A rehearsal that is over."""
+
+    out: Path
+    status: int
+    screen: str
+    errors: str
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The report's."""
+        made: dict[str, Any] = json.loads((self.out / "report.json").read_text())
+        return made
+
+
+def hold(name: str, out: Path) -> Held:
+    """Runs one of RUNS to its end."""
+    command = [
+        sys.executable,
+        "-m",
+        "loadtests",
+        "--profile",
+        name.split(maxsplit=1)[0],
+        "--out",
+        str(out),
+    ]
+    done = subprocess.run(
+        [*command, *RUNS[name]],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS_MOST,
+    )
+    return Held(out, done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Held]:
+    """Gives a rehearsal by its name, once it is over; all have begun."""
+    folder = tmp_path_factory.mktemp("rehearsals")
+    pool = ThreadPoolExecutor(AT_ONCE)
+    made: dict[str, Future[Held]] = {
+        name: pool.submit(hold, name, folder / name.replace(" ", "-")) for name in RUNS
+    }
+    pool.shutdown(wait=False)
+    return lambda name: made[name].result(SECONDS_MOST)
+
+
+def test_every_profile_and_every_fault_is_run() -> None:
+    assert {name.partition(" ")[0] for name in RUNS} == set(PROFILES)
+    named = [words[words.index("--faults") + 1] for words in RUNS.values() if "--faults" in words]
+    assert {fault for words in named for fault in words.split(",")} == set(faults.KINDS)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_rehearsal_is_clean_and_keeps_its_promises(
+    held: Callable[[str], Held], name: str
+) -> None:
+    one = held(name)
+    assert one.status == 0, one.screen + one.errors
+    assert "verdict     clean" in one.screen
+    assert "Traceback" not in one.errors
+    assert one.figures["verdict"]["ok"] is True
+    assert one.figures["units"]["sold"] > 0
+    assert "Clean: every answer was true." in (one.out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if "--faults" in RUNS[name]])
+def test_every_fault_is_noted_and_on_the_screen(held: Callable[[str], Held], name: str) -> None:
+    one = held(name)
+    asked = sorted(RUNS[name][RUNS[name].index("--faults") + 1].split(","))
+    assert sorted(fault["kind"] for fault in one.figures["faults"]) == asked
+    for fault in one.figures["faults"]:
+        assert f"{fault['kind']} at " in one.screen
+        assert (fault["seconds"] > 0) == (fault["kind"] != "cut"), "its end is known"
+
+
+def test_a_killed_server_came_back(held: Callable[[str], Held]) -> None:
+    one = held("hold_attack")
+    assert (one.out / "server.log").read_text().count("atp is ready") == 2
+    assert one.figures["statuses"].get("UNAVAILABLE", 0) > 0, "somebody noticed"
+
+
+def test_a_paused_server_is_seen_in_the_latency(held: Callable[[str], Held]) -> None:
+    one = held("retry_storm")
+    (pause,) = one.figures["faults"]
+    lost = sum(count for word, count in one.figures["statuses"].items() if word != "OK")
+    assert one.figures["latency_ms"]["checkout"]["longest"] > 100 or lost
+    assert pause["seconds"] > 0.3
+
+
+def test_a_full_disk_refuses_and_is_got_over(held: Callable[[str], Held]) -> None:
+    one = held("steady native")
+    assert one.figures["statuses"].get("UNAVAILABLE", 0) > 0
+    last = one.figures["series"]["reserves_per_s"]["GRANTED"][-20:]
+    assert any(last), "it is got over"
+
+
+def test_cut_connections_were_there_and_are_made_anew(held: Callable[[str], Held]) -> None:
+    one = held("steady")
+    (cut,) = (fault for fault in one.figures["faults"] if fault["kind"] == "cut")
+    assert "(0 of them)" not in cut["text"]
+    after = round(cut["begin_s"] / one.figures["series"]["step_s"]) + 1
+    assert any(one.figures["series"]["reserves_per_s"]["GRANTED"][after:])
+
+
+def test_users_of_every_kind_came_and_locust_counted_what_the_history_has(
+    held: Callable[[str], Held],
+) -> None:
+    one = held("hold_attack")
+    rows = json.loads((one.out / "locust.json").read_text())
+    counted = {(row["method"], row["name"]): row["num_requests"] for row in rows}
+    assert {"Reserve", "Commit", "SetCap"} <= {method for method, _ in counted}
+    assert any(word == "CAP_REACHED" for _, word in counted)
+    (path,) = (path for path in list_files(one.out / "history") if "locust" in path.name)
+    calls = sum(entry.WhichOneof("entry") == "sent" for entry in read(path))
+    # Whoever is sent home at the end in the midst of a call has no event of it.
+    assert sum(counted.values()) <= calls <= sum(counted.values()) + 40
+
+
+def test_only_what_a_rehearsal_leaves_is_there_afterwards(held: Callable[[str], Held]) -> None:
+    left = {path.name for path in held("drop").out.iterdir()}
+    assert left == {
+        *("history", "data", "report.html", "report.json", "server.log"),
+        *("locust.log", "locust.json"),
+    }
+
+
+def test_a_violation_that_is_planted_in_a_history_is_named_with_status_1(
+    held: Callable[[str], Held], tmp_path: Path
+) -> None:
+    one = held("drop")
+    shutil.copytree(one.out / "history", tmp_path / "history")
+    begun = next(iter(read(list_files(one.out / "history")[0]))).begun
+    planted = Recording(tmp_path / "history", "planted", begin_ns=begun.time_ns + 10**9)
+    planted.reserve(0, 1, "GRANTED", sku="HOT-00", units=400)  # the journal knows nothing of it
+    planted.writer.close()
+    page = tmp_path / "report.html"
+    ended = run_atp(
+        *("report", str(tmp_path / "history"), "--data", str(one.out / "data"), "-o", str(page))
+    )
+    assert ended.returncode == 1, ended
+    assert "VIOLATED" in ended.stderr
+    assert "Violated: not every answer was true." in page.read_text()
