@@ -68,6 +68,7 @@ FAULT_LINES = "\n".join(f"  {name:13} {each.text}" for name, each in faults.KIND
 @click.option("--faults", "fault_names", default="", metavar="KIND,...", help="What to break.")
 @click.option("--seconds", type=float, help="How long.  [default: the profile's]")
 @click.option("--users", type=int, help="How many, at the height.  [default: the profile's]")
+@click.option("--rate", type=float, help="Shoppers that come a second at the height; native only.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides who does what.")
 @click.option("--data-address", default="", metavar="HOST:PORT", help="A server that runs already.")
 @click.option("--control-address", default="", metavar="HOST:PORT", help="The same server's.")
@@ -98,7 +99,7 @@ def main(**values: Any) -> None:
     try:
         options = Options(
             profile=PROFILES[values["name"]].sized(
-                users=values["users"], seconds=values["seconds"]
+                users=values["users"], seconds=values["seconds"], rate=values["rate"]
             ),
             out=(values["out"] or Path("loadtest-out") / values["name"]).resolve(),
             engine=values["engine"],

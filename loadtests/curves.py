@@ -44,6 +44,11 @@ def rush(at_s: float, of_s: float) -> float:
     return min(1.0, (at_s + 1.0) / RUSH_S) if of_s > RUSH_S else 1.0
 
 
+def burst(at_s: float, of_s: float) -> float:
+    """Who arrives at a drop: almost everybody within two seconds, a few afterwards."""
+    return 1.0 if at_s < min(RUSH_S, of_s / 2) else 0.01
+
+
 def steady(at_s: float, of_s: float) -> float:
     """The same crowd all the time, once it has arrived."""
     return min(1.0, 0.1 + 0.9 * at_s / (of_s * ARRIVAL_SHARE))

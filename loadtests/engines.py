@@ -56,8 +56,11 @@ class Engine(ABC):
 class Locust(Engine):
     """Locust with the profile's users, headless or with its web page."""
 
-    def __init__(self, sale: Sale, log: Path, *, web_port: int | None = None) -> None:
+    def __init__(
+        self, sale: Sale, log: Path, *, web_port: int | None = None, only_operators: bool = False
+    ) -> None:
         super().__init__(sale)
+        self._only_operators = only_operators
         self._log_path = log
         self._web_port = web_port
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,7 +77,8 @@ class Locust(Engine):
         command += ["--control-address", sale.control_address, "--sale", profile.name]
         command += ["--sale-users", str(profile.users), "--sale-seconds", str(profile.seconds)]
         command += ["--sale-seed", str(sale.seed), "--sale-run", sale.run]
-        command += ["--history", str(sale.history)]
+        command += ["--history", str(sale.history), "--sale-recorder", sale.recorder]
+        command += ["--only-operators"] if self._only_operators else []
         command += ["--json-file", str(self._log_path.with_suffix(""))]  # it adds .json itself
         # The same modules that run here, wherever they were found.
         path = os.pathsep.join(filter(None, sys.path))

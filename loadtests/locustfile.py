@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc.experimental.gevent as grpc_gevent
-from locust import LoadTestShape, events
+from locust import LoadTestShape, User, events
 
 # Before any channel is made: grpcio waits in gevent's way from then on.
 grpc_gevent.init_gevent()
@@ -35,13 +35,16 @@ class SaleShape(LoadTestShape):
     """The profile's curve, looked at once a second."""
 
     profile: Profile
+    only_operators = False
 
-    def tick(self) -> tuple[int, float] | None:
-        """Users wanted now, and how fast they come; None at the end."""
+    def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
+        """Users wanted now, how fast they come, and of which kinds; None at the end."""
         at_s = self.get_run_time()
         if at_s >= self.profile.seconds:
             return None
-        return self.profile.users_at(at_s), max(1.0, float(self.profile.users))
+        if self.only_operators:
+            return self.profile.operators, float(self.profile.operators), [Operator]
+        return self.profile.users_at(at_s), max(1.0, float(self.profile.users)), None
 
 
 @events.init_command_line_parser.add_listener
@@ -53,6 +56,10 @@ def add_options(parser: Any, **_: Any) -> None:
     group.add_argument("--sale-users", type=int, help="Users.  [default: the profile's]")
     group.add_argument("--sale-seed", type=int, default=1, help="Decides who does what.")
     group.add_argument("--sale-run", default="", help="Begins all names.  [default: the time]")
+    group.add_argument("--sale-recorder", default="locust", help="Names the history's file.")
+    group.add_argument(
+        "--only-operators", action="store_true", help="Nobody else: the load is made elsewhere."
+    )
     group.add_argument("--control-address", default=DEFAULT_CONTROL_ADDRESS, help="HOST:PORT.")
     group.add_argument(
         "--history", default="sale-history", help="Directory in which calls are recorded."
@@ -71,9 +78,11 @@ def open_shop(environment: Any, **_: Any) -> None:
         history=Path(told.history),
         run=told.sale_run or f"{time.time_ns() // 1_000_000:x}",
         seed=told.sale_seed,
+        recorder=told.sale_recorder,
     )
     Person.shop = Shop(sale)
     SaleShape.profile = profile
+    SaleShape.only_operators = told.only_operators
     Operator.fixed_count = profile.operators
     Bot.weight, Shopper.weight = profile.bot_count(), profile.shopper_count()
     environment.stop_timeout = profile.habits.deadline_s + 1.0

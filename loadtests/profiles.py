@@ -18,6 +18,7 @@ from loadtests.promises import Promise
 
 USERS_MOST = 20_000
 SECONDS_MOST = 86_400.0
+RATE_MOST = 1_000_000.0
 BOT_SUBNET = "198.51.100."
 """All bots come from the 254 addresses of this subnet."""
 
@@ -47,8 +48,9 @@ class Profile:
     """One sale. `users` are there at the height of `curve`; `bots` of them hold and never buy.
 
     `operators` change caps and stock during the sale, and count as users too. `hold_s`: how long
-    holds live. `rate`: commands a second at the height, of the native engine. `batch`: that many
-    of them in each batch there; 0: a call each. `server`: settings of a server that is started.
+    holds live. `server`: settings of a server that is started. The native engine alone knows
+    `rate`, shoppers that come a second at the height, `arrivals`, their curve where it is not that
+    of those who are there, and `batch`, commands in each batch; 0: a call each.
     """
 
     name: str
@@ -64,16 +66,26 @@ class Profile:
     hold_s: int = 4
     habits: Habits = Habits()
     hot_by_hour: bool = False
-    rate: float = 5_000.0
+    rate: float = 2_000.0
+    arrivals: Curve | None = None
     batch: int = 0
     server: tuple[tuple[str, str], ...] = ()
 
-    def sized(self, *, users: int | None, seconds: float | None) -> Profile:
+    def sized(
+        self, *, users: int | None, seconds: float | None, rate: float | None = None
+    ) -> Profile:
         """The same sale with another crowd or length. ValueError says what is out of bounds."""
-        made = replace(self, users=users or self.users, seconds=seconds or self.seconds)
+        made = replace(
+            self,
+            users=users or self.users,
+            seconds=seconds or self.seconds,
+            rate=rate or self.rate,
+        )
         least = made.operators + (2 if self.bots else 1)
         if not least <= made.users <= USERS_MOST:
             raise ValueError(f"{made.users} users: {self.name} takes {least} to {USERS_MOST:,}")
+        if not 1.0 <= made.rate <= RATE_MOST:
+            raise ValueError(f"{made.rate:g} shoppers a second: a sale takes 1 to {RATE_MOST:,.0f}")
         if not 2.0 <= made.seconds <= SECONDS_MOST:
             raise ValueError(f"{made.seconds:g} seconds: a sale takes 2 to {SECONDS_MOST:,.0f}")
         return made
@@ -150,7 +162,7 @@ PROFILES = {
             operators=2,
             seconds=120.0,
             hot_by_hour=True,
-            rate=8_000.0,
+            rate=3_000.0,
         ),
         Profile(
             name="drop",
@@ -164,6 +176,7 @@ PROFILES = {
             seconds=20.0,
             habits=Habits(think_s=0.05, change_mind=0.03, pay_late=0.05, abandon=0.05),
             rate=25_000.0,
+            arrivals=curves.burst,
         ),
         Profile(
             name="hold_attack",
@@ -175,7 +188,7 @@ PROFILES = {
             users=200,
             bots=0.6,
             seconds=45.0,
-            rate=10_000.0,
+            rate=3_000.0,
         ),
         Profile(
             name="steady",
@@ -186,7 +199,7 @@ PROFILES = {
             promise=(promises.mostly_granted, promises.sold_something),
             users=100,
             seconds=60.0,
-            rate=10_000.0,
+            rate=3_000.0,
         ),
         Profile(
             name="retry_storm",
@@ -198,7 +211,7 @@ PROFILES = {
             users=200,
             seconds=45.0,
             habits=Habits(think_s=0.1, deadline_s=0.25, tries=8, doubled=0.4),
-            rate=10_000.0,
+            rate=3_000.0,
         ),
     )
 }

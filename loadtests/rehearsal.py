@@ -38,6 +38,8 @@ LEFT = (
 SETTINGS = {
     "journal.keep": "30d",  # the audit wants every change from the first one on
 }
+IMPATIENT_S = 1.0
+"""Users who wait no longer lose calls by themselves."""
 FULL_DISK_SETTINGS = {
     # A full disk is felt when the next spare segment is wanted: with small ones that is soon.
     "journal.segment_bytes": "64KiB",
@@ -187,7 +189,7 @@ def _writer(options: Options, run: str) -> Iterator[HistoryWriter]:
 
 def _engine(options: Options, sale: Sale) -> Engine:
     if options.engine == "native":
-        return Native(sale)
+        return Native(sale, options.out / "locust.log")
     return Locust(sale, options.out / "locust.log", web_port=options.web_port)
 
 
@@ -220,6 +222,8 @@ def _judge(options: Options, data: Path | None) -> Ended:
         made.figures,
         options.profile.promise,
         faults=options.faults,
-        may_lose=bool(options.faults) or options.profile.habits.deadline_s < 1.0,
+        may_lose=bool(options.faults)
+        or options.profile.habits.deadline_s < IMPATIENT_S
+        or options.engine == "native",  # at its rates a server turns calls away, and should
     )
     return Ended(made.figures, verdict, broken)

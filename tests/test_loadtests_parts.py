@@ -16,11 +16,12 @@ import pytest
 from click.testing import CliRunner
 
 from atp.audit import Finding, Verdict
-from loadtests import curves, faults, promises, rehearsal, screen
+from loadtests import curves, faults, native, promises, rehearsal, screen
 from loadtests.__main__ import main
 from loadtests.faults.proxy import Proxy
 from loadtests.profiles import PROFILES
 from loadtests.rehearsal import Ended, NotRehearsed, Options
+from loadtests.sale import Sale
 
 FIGURES: dict[str, Any] = {
     "settings": {"profile": "drop"},
@@ -156,6 +157,41 @@ def test_a_cap_that_is_gone_already_and_calls_lost_to_a_fault_are_let_be() -> No
     figures["commands"]["RemoveCap"] = {"OK": 3, "NOT_FOUND": 1}
     figures["statuses"]["UNAVAILABLE"] = 5
     assert promises.broken(figures, ALL_PROMISES, faults=["kill"], may_lose=True) == []
+
+
+# The native engine's plan.
+
+
+def sale_of(name: str, tmp_path: Path, **sized: Any) -> Sale:
+    profile = PROFILES[name].sized(users=None, **sized)
+    return Sale(profile, "127.0.0.1:1", "127.0.0.1:1", tmp_path, "run", 1)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_is_a_plan_of_the_generator(name: str, tmp_path: Path) -> None:
+    plan = native.plan_of(sale_of(name, tmp_path, seconds=10.0, rate=200.0))
+    assert plan.baskets is not None
+    assert plan.curve is not None
+    assert max(rate for _, rate in plan.curve) == pytest.approx(200, rel=0.1)
+    known = dict(PROFILES[name].goods.stock())
+    assert set(plan.baskets.sku_names()) <= set(known)
+    bots = [each for each in plan.baskets.customers if each.startswith(b"bot")]
+    assert bool(bots) == bool(PROFILES[name].bots)
+
+
+def test_almost_everybody_asks_in_the_first_two_seconds_of_a_drop(tmp_path: Path) -> None:
+    curve = native.rate_curve(sale_of("drop", tmp_path, seconds=20.0).profile)
+    early = sum(rate for at_s, rate in curve if at_s < curves.RUSH_S)
+    assert early > 0.85 * sum(rate for _, rate in curve)
+
+
+def test_the_deal_of_the_hour_is_wanted_in_its_hour(tmp_path: Path) -> None:
+    sale = sale_of("cyber_monday", tmp_path, seconds=24.0, rate=500.0)
+    wanted = list(native.wants(sale.profile, native.rate_curve(sale.profile), sale))
+    assert len({want.customer for want in wanted}) == len(wanted)
+    hot = [sku for want in wanted for sku, _ in want.lines if sku.startswith("HOT-")]
+    assert hot == sorted(hot), "one deal after the other"
+    assert len(set(hot)) == curves.HOURS
 
 
 # The proxy.
