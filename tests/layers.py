@@ -63,7 +63,7 @@ OUTSIDE: Mapping[str, frozenset[str]] = {
         "_core": "libc libcpp cpython cython numpy",
         "client": "grpc grpc_status google",
         "history": "grpc google",
-        "load": "libc libcpp posix numpy",
+        "load": "libc libcpp cpython posix numpy",
         "audit": "libc libcpp google",
     }.items()
 }

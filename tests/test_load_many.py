@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +19,13 @@ import pytest
 
 from atp import Client
 from atp.history import list_files, read
-from atp.load import Kind, LoadFailed, LoadPlan, Want, of_wants, run_many
+from atp.load import Kind, LoadFailed, LoadPlan, LoadResult, Want, of_wants, run_many
 from atp.load.baskets import Shares
 from atp.load.many import shares
 from atp.vocabulary import ReserveOutcome
 from command import Command
 from load_histories import calls_of
-from server_process import ServerProcess, serving
+from server_process import COMMAND, ServerProcess, clean_environment, serving, wait_until
 
 SKUS = 20
 
@@ -101,3 +105,50 @@ def test_the_command_divides_its_load(server: ServerProcess) -> None:
     told = Command(server)("load-test", "--processes", 2, "--calls", 41, "--json")
     assert told.status == 0, told.err
     assert (told.json["processes"], told.json["calls_good"]) == (2, 41)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ctrl_c_ends_a_load_in_order(server: ServerProcess, tmp_path: Path, processes: int) -> None:
+    """Nothing more is due, who came is served, the report is told and the history is whole."""
+    command = [sys.executable, "-c", COMMAND, "load-test", "--duration", "1m", "--kind", "pair"]
+    command += ["--data-address", server.data_plane, "--control-address", server.control_plane]
+    command += ["--processes", str(processes), "--history", str(tmp_path), "--run", "c-", "--json"]
+    process = subprocess.Popen(
+        command, env=clean_environment(), cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+    def have_begun() -> bool:
+        files = [path for path in tmp_path.glob("c*.history") if "setup" not in path.name]
+        return len(files) == processes and all(path.stat().st_size > 50_000 for path in files)
+
+    try:
+        wait_until(have_begun, "histories")
+        os.killpg(process.pid, signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert process.returncode == 0
+    told = json.loads(out)
+    assert told["calls_sent"] == told["calls_answered"]
+    assert told["reserves"]["GRANTED"] == told["commits"]["DONE"] > 0
+    for path in list_files(tmp_path):
+        reader = read(path)
+        list(reader)
+        assert reader.is_finished
+
+
+def test_a_step_may_end_the_load(server: ServerProcess) -> None:
+    def enough(result: LoadResult) -> bool:
+        return result.answered > 100
+
+    for processes in (1, 2):
+        result = run_many(
+            plan(server.data_plane, calls=None, duration_s=60.0, run_name=f"e{processes}-"),
+            processes,
+            on_step=enough,
+        )
+        assert result.good == result.asked > 100
+        assert result.seconds < 30

@@ -208,3 +208,20 @@ def test_the_command_survives_when_it_is_asked_to() -> None:
         told = Command(server)("load-test", "--survive", "--calls", 20, "--json")
         assert told.status == 0, told.err
         assert (told.json["reconnects"], told.json["commands_sent_again"]) == (0, 0)
+
+
+def test_a_connection_on_which_nothing_comes_is_left(tmp_path: Path) -> None:
+    """A cable that was cut says nothing: only time tells."""
+    asked: Counter[str] = Counter()
+
+    def answer(call: Asked) -> bytes:
+        name = pb.ReserveRequest.FromString(call.message).request_id
+        asked[name] += 1
+        is_cut = 20 < asked.total() <= 26
+        return b"" if is_cut else whole(call.stream, granted(repeated=asked[name] > 1))
+
+    with scripted(answer) as address:
+        result = load.run(plan(address, tmp_path, connections=1, calls=50, silent_s=0.2))
+    assert result.reconnects >= 1
+    assert result.lost >= 5
+    assert sum(result.reserves.values()) == len(asked) == 50

@@ -3,6 +3,7 @@
 # Python.
 import os
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint64_t
 from libcpp.vector cimport vector
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
@@ -119,6 +120,7 @@ cdef class Generator:
 
     def step(self, *, double seconds):
         # Runs for so long, or until a connection ends; True when all was asked and answered.
+        # Signals that came meanwhile are seen to at its end.
         cdef int64_t until = N.now_ns() + <int64_t>(seconds * 1e9)
         cdef bint is_over
         with nogil:
@@ -126,20 +128,25 @@ cdef class Generator:
             is_over = run_until(&self.run, until)
             if self.run.traffic.history.get() != NULL:
                 self.run.traffic.history.get().hand_over()
+        PyErr_CheckSignals()
         self._raise_if_unwritten()
         if self.run.traffic.pattern.tries_max == 0:
             self._raise_if_ended()
         return is_over
 
-    def ended(self):
-        # The connections that have ended, or that the server takes no more calls on and owes
-        # nothing on; by index, with why.
+    def ended(self, *, int64_t silent_ns=N.NEVER_DUE):
+        # The connections that have ended, that the server takes no more calls on and owes nothing
+        # on, or on which nothing has come for so long; by index, with why.
         cdef N.Connection* connection
+        cdef int64_t now = N.now_ns()
         found = {}
         for index in range(self.run.connections.size()):
             connection = self.run.connections[index]
             if connection.is_leaving() and connection.open() == 0:
-                connection.leave()
+                connection.leave(b"the server is stopping: it takes no more calls")
+                send(&self.run, index)
+            elif connection.is_silent(now, silent_ns):
+                connection.leave(b"no answer came for too long")
                 send(&self.run, index)
             if connection.has_ended():
                 found[index] = connection.reason().decode("utf-8", "replace")

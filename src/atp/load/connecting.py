@@ -48,6 +48,7 @@ class Connections:
 
     def __init__(self, plan: LoadPlan) -> None:
         self.made_again = 0
+        self._silent_ns = round(plan.silent_s * 1e9)
         self._places: list[_Place] = []
         self._last_reason = ""
         try:
@@ -69,7 +70,7 @@ class Connections:
 
     def mend(self, generator: Generator, now: int) -> None:
         """Makes those again that have ended, each after a pause that doubles while it fails."""
-        for index, reason in generator.ended().items():
+        for index, reason in generator.ended(silent_ns=self._silent_ns).items():
             place = self._places[index]
             if place.again_ns is None:
                 self._last_reason = reason

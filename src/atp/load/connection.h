@@ -23,6 +23,11 @@ class Connection final : public Wire {
   // Calls or batches sent and not answered.
   std::size_t open() const { return slots_.open() + stream_.open(); }
 
+  // Whether what is waited for has not come, nor anything else, for so long.
+  bool is_silent(std::int64_t now, std::int64_t longest) const {
+    return (open() > 0 || !is_ready()) && now - moved_ > longest;
+  }
+
   // Whether another call may begin.
   bool has_room() {
     const Pattern& pattern = traffic()->pattern;
@@ -168,6 +173,7 @@ class Connection final : public Wire {
     const std::int64_t due = errand.due;
     const Kind kind = errand.kind;
     traffic()->requests.add(&message_, errand);
+    if (open() == 0) moved_ = now;
     CallSlot* slot = slots_.take(std::move(errand));
     slot->number = record_sent(method_of(kind), due, now);
     std::string_view heads = heads_of(static_cast<std::size_t>(kind));
@@ -223,6 +229,7 @@ class Connection final : public Wire {
       append_frame(&out_, kHeaders, kEndHeaders, stream_id_, heads_of(kExecute));
     }
     traffic()->requests.end_batch(&message_);
+    if (open() == 0) moved_ = now;
     batch.number = record_sent(Method::kExecute, batch.due, now);
     stream_.add(std::move(batch), message_);
     message_.clear();

@@ -16,6 +16,7 @@ from atp.load.connecting import CONNECT_S, Connections, LoadFailed
 from atp.load.plan import LoadPlan
 from atp.load.recording import recorded
 from atp.load.result import STATUS_NAMES, LoadResult
+from atp.load.stopping import Interrupts
 from atp.vocabulary import ChangeOutcome, ReserveOutcome
 
 STEP_S = 0.1
@@ -30,18 +31,20 @@ PLAIN_COUNTS = (
 )
 
 Name = TypeVar("Name")
+OnStep = Callable[[LoadResult], bool | None]
 
 
 def run(
     plan: LoadPlan,
     *,
     on_ready: Callable[[], None] | None = None,
-    on_step: Callable[[LoadResult], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> LoadResult:
     """Runs a load to its end, without the GIL; LoadFailed says what was not as it should be.
 
     `on_ready` is called once all are connected, before the first call is due; `on_step` is told
-    every tenth of a second how far it is.
+    every tenth of a second how far it is, and gives True to have nothing more be due. Ctrl-C does
+    the same, on the main thread.
     """
     with Connections(plan) as connections:
         generator = _generator(plan, connections)
@@ -50,8 +53,13 @@ def run(
                 raise LoadFailed(f"{plan.address} does not speak HTTP/2 within {CONNECT_S:g} s")
             if on_ready is not None:
                 on_ready()
-            with recorded(plan, generator):
-                _drive(plan, generator, connections, on_step)
+            with recorded(plan, generator), Interrupts() as interrupts:
+                _drive(
+                    plan,
+                    generator,
+                    connections,
+                    lambda result: bool(on_step is not None and on_step(result)) or interrupts.came,
+                )
         except ConnectionError as error:
             reason = f"{plan.address}: {error}"
             raise LoadFailed(reason, _result(generator, connections)) from error
@@ -90,7 +98,7 @@ def _drive(
     plan: LoadPlan,
     generator: Generator,
     connections: Connections,
-    on_step: Callable[[LoadResult], None] | None,
+    on_step: OnStep,
 ) -> None:
     """From the first call to the last answer, or until there were none for too long."""
     generator.begin(
@@ -113,9 +121,10 @@ def _drive(
             raise ConnectionError(f"{still}, {open_calls:,} calls open{connections.told()}")
         if plan.tries:
             connections.mend(generator, now)
-        if on_step is not None and now - told_ns >= STEP_S * 1e9:
+        if now - told_ns >= STEP_S * 1e9:
             told_ns = now
-            on_step(_result(generator, connections))
+            if on_step(_result(generator, connections)):
+                generator.stop()
     if plan.batch and not generator.close_streams(seconds=CONNECT_S):
         raise ConnectionError("the server did not end the stream of batches")
 

@@ -6,19 +6,22 @@ is a plan like any other, with a seed, request ids and a file of the history of 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
-from collections.abc import Callable
+import signal
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from atp.load.connecting import LoadFailed
-from atp.load.driving import run
+from atp.load.driving import OnStep, run
 from atp.load.plan import Kind, LoadPlan
 from atp.load.result import LoadResult, added
+from atp.load.stopping import Interrupts
 
 PROCESSES_MAX = 256
 END_S = 10.0
+LOOK_S = 0.2
 
 
 def check_processes(plan: LoadPlan, processes: int) -> None:
@@ -60,10 +63,11 @@ def _share(plan: LoadPlan, number: int, processes: int, wanted: Any) -> LoadPlan
     )
 
 
-def run_many(
-    plan: LoadPlan, processes: int, *, on_step: Callable[[LoadResult], None] | None = None
-) -> LoadResult:
-    """Runs a load as `run` does, by so many processes. Raises ValueError, LoadFailed."""
+def run_many(plan: LoadPlan, processes: int, *, on_step: OnStep | None = None) -> LoadResult:
+    """Runs a load as `run` does, by so many processes. Raises ValueError, LoadFailed.
+
+    The processes are spawned: a program that calls this needs `if __name__ == "__main__"`.
+    """
     plans = shares(plan, processes)
     if len(plans) == 1:
         return run(plan, on_step=on_step)
@@ -121,38 +125,63 @@ class _Member:
                 self.process.join()
 
 
-def _follow(crew: list[_Member], on_step: Callable[[LoadResult], None] | None) -> None:
+def _follow(crew: list[_Member], on_step: OnStep | None) -> None:
     """Lets all begin once all are ready, and hears them to their ends."""
     has_begun = False
-    while not all(member.is_over for member in crew):
-        members = {member.pipe: member for member in crew if not member.is_over}
-        for pipe in wait(list(members)):
-            members[pipe].hear()
-        if not has_begun and any(member.is_over for member in crew):
-            return  # closing the pipes ends the others
-        if not has_begun and all(member.is_ready for member in crew):
-            has_begun = True
-            for member in crew:
-                member.pipe.send("begin")
-        results = [member.result for member in crew if member.result is not None]
-        if on_step is not None and len(results) == len(crew):
-            on_step(added(results))
+    has_stopped = False
+    with Interrupts() as interrupts:
+        while not all(member.is_over for member in crew):
+            members = {member.pipe: member for member in crew if not member.is_over}
+            for pipe in wait(list(members), LOOK_S):
+                members[pipe].hear()
+            if not has_begun and any(member.is_over for member in crew):
+                return  # closing the pipes ends the others
+            if not has_begun and all(member.is_ready for member in crew):
+                has_begun = True
+                _tell(crew, "begin")
+            results = [member.result for member in crew if member.result is not None]
+            wishes = len(results) == len(crew) and on_step is not None and on_step(added(results))
+            if has_begun and not has_stopped and (wishes or interrupts.came):
+                has_stopped = True
+                _tell(crew, "stop")
+
+
+def _tell(crew: list[_Member], word: str) -> None:
+    for member in crew:
+        with contextlib.suppress(OSError):  # one that has ended is told by its pipe
+            member.pipe.send(word)
+
+
+class _Orphaned(Exception):
+    """Whoever began this process has ended, and so does its load."""
 
 
 def _work(plan: LoadPlan, pipe: Connection) -> None:
     """What each process does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process says when to stop
+
+    def send(word: str, reason: str, result: LoadResult | None) -> None:
+        try:
+            pipe.send((word, reason, result))
+        except OSError as error:
+            raise _Orphaned from error
+
+    def hear() -> bool:
+        try:
+            return bool(pipe.recv())
+        except (EOFError, OSError) as error:
+            raise _Orphaned from error
 
     def ready() -> None:
-        pipe.send(("ready", "", None))
-        pipe.recv()
+        send("ready", "", None)
+        hear()
 
-    def step(result: LoadResult) -> None:
-        pipe.send(("step", "", result))
+    def step(result: LoadResult) -> bool:
+        send("step", "", result)
+        return pipe.poll() and hear()
 
-    try:
-        result = run(plan, on_ready=ready, on_step=step)
-        pipe.send(("done", "", result))
-    except LoadFailed as failed:
-        pipe.send(("failed", str(failed), failed.result))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        return  # whoever began this has ended, and so does the load
+    with contextlib.suppress(_Orphaned):
+        try:
+            send("done", "", run(plan, on_ready=ready, on_step=step))
+        except LoadFailed as failed:
+            send("failed", str(failed), failed.result)

@@ -118,7 +118,8 @@ cdef extern from "atp/load/connection.h" namespace "atp::load" nogil:
         void ask(int64_t due, int64_t now) noexcept
         void ask_owed(int64_t now) noexcept
         cbool drop(int64_t now) noexcept
-        void leave() noexcept
+        void leave(string reason) noexcept
+        cbool is_silent(int64_t now, int64_t longest) noexcept
         void close_stream() noexcept
         cbool is_closed() noexcept
 

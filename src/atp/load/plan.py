@@ -107,6 +107,9 @@ class LoadPlan:
     tries: int = 0
     stalled_s: float = 10.0
     """Without any answer for so long, the load ends."""
+    silent_s: float = 5.0
+    """With `tries`, a connection on which nothing has come for so long, while answers are waited
+    for, counts as ended."""
     history: Path | None = None
     """The folder in which a new file records every call, named after `run_name`."""
 
@@ -149,6 +152,7 @@ class LoadPlan:
             ("ttl_s", 1 if self.ttl_s is None else self.ttl_s, 1, 366 * 86_400),
             ("tries", self.tries, 0, 100),
             ("stalled_s", self.stalled_s, 0.1, 10**6),
+            ("silent_s", self.silent_s, 0.01, 10**6),
         )
         for name, value, least, most in bounds:
             if not least <= value <= most:

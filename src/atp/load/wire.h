@@ -38,8 +38,8 @@ class Wire {
   bool has_output() const { return sent_ < out_.size(); }
   bool is_blocked() const { return blocked_; }  // the socket took less than all
 
-  // For one that the server takes no more calls on, and owes nothing on: nothing more is sent.
-  void leave() { end("the server is stopping: it takes no more calls"); }
+  // Nothing more is sent or read.
+  void leave(std::string reason) { end(std::move(reason)); }
 
   // Reads what is there, once; false when the connection has ended.
   bool read() {
@@ -50,7 +50,7 @@ class Wire {
     }
     filled_ += static_cast<std::size_t>(got);
     traffic_->tally.bytes_received += got;
-    now_ = now_ns();
+    moved_ = now_ = now_ns();
     return take_frames();
   }
 
@@ -93,6 +93,7 @@ class Wire {
   std::string out_;
   RequestTable table_;
   std::int64_t now_ = 0;                     // when the last bytes were read
+  std::int64_t moved_ = now_ns();            // or when something was first waited for
   std::int64_t send_window_ = kFirstWindow;  // the connection's
   std::int64_t stream_window_ = kFirstWindow;
   std::uint32_t streams_max_ = 0xffffffffu;
