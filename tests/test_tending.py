@@ -53,3 +53,26 @@ def test_a_clock_that_cannot_be_noted_keeps_nobody_from_the_journal(
         asyncio.run(asyncio.wait_for(tend_once(), 20))
     assert journal.times == 1
     assert "No space left on device" in caplog.text
+
+
+def test_a_fault_of_who_looks_about_ends_nobody_and_is_told(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    journal: Any = Tended()
+    opened = Opened(tmp_path, journal, journal, journal, Full())  # type: ignore[arg-type]
+
+    def broken(now_ns: int) -> None:
+        raise KeyError("a field that is not there")
+
+    async def tend_once() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            tending = Tending(opened, Clock(), executor, broken)
+            running = asyncio.ensure_future(tending.run())
+            while journal.times == 0 and not running.done():
+                await asyncio.sleep(0.001)
+            tending.stop()
+            await running
+
+    asyncio.run(asyncio.wait_for(tend_once(), 20))
+    assert journal.times == 1
+    assert "was not looked at" in caplog.text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterable
@@ -32,6 +33,7 @@ ROOM_KEPT_BYTES = 16 << 20
 JOURNAL_FAILED = 74
 """Exit status of a server whose journal could not be written (EX_IOERR)."""
 TEND_SECONDS = 1.0
+_LOG = logging.getLogger(__name__)
 
 
 class Opened(NamedTuple):
@@ -200,7 +202,13 @@ class Tending:
         self._opened.clock_file.write(self._clock.mark())
 
     def _look_about(self) -> None:
-        self._look(self._clock.now_ns())
+        try:
+            self._look(self._clock.now_ns())
+        except OSError:
+            raise
+        except Exception:
+            # What is only told must not end what serves.
+            _LOG.exception("what can go wrong was not looked at")
 
     def _tend_journal(self) -> None:
         self._opened.journal.tend(self._clock.now_ns())
