@@ -115,6 +115,7 @@ def test_unary(
     rounds = 5 if full else 1
     ready = tmp_path / "atp.json"
     serve = [sys.executable, "-m", "atp", "serve", "--ready-file", str(ready)]
+    serve += ["--set", "metrics.address=off"]
     serve += ["--data", str(tmp_path / "data")]
     for plane in ("data_plane", "control_plane"):
         serve += ["--set", f"{plane}.address=127.0.0.1:0"]

@@ -95,6 +95,7 @@ class Ours:
         """Starts it; returns the seconds until it answered for a hold."""
         ports = [f"127.0.0.1:{free_port()}" for _ in range(2)]
         command = [sys.executable, "-m", "atp", "serve", "--data", str(self._data)]
+        command += ["--set", "metrics.address=off"]
         command += ["--data-address", ports[0], "--control-address", ports[1]]
         for setting in NEVER:
             command += ["--set", setting]

@@ -56,6 +56,7 @@ def seconds_to_ready(data: Path, ready: Path, digest: str, holds: int) -> float:
     """Starts a server on the store, sees that it knows all, and ends it as a crash does."""
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "atp", "serve", "--data", str(data)]
+    command += ["--set", "metrics.address=off"]
     command += ["--data-address", "127.0.0.1:0", "--control-address", "127.0.0.1:0"]
     command += ["--ready-file", str(ready)]
     begin = time.perf_counter()

@@ -41,6 +41,7 @@ class ServerProcess:
         assert ready["pid"] == process.pid
         self.data_plane: str = ready["data_plane"]
         self.control_plane: str = ready["control_plane"]
+        self.metrics: str = ready["metrics"] or ""
 
     def stderr(self) -> str:
         """All that it has written on stderr so far."""
@@ -127,9 +128,12 @@ def free_ports(arguments: tuple[str, ...]) -> list[str]:
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without settings of atp, and with `extra`."""
+    """This process's environment without settings of atp, and with `extra`.
+
+    Servers have no port for metrics unless it is asked for: the default one is there once only.
+    """
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("ATP_")}
-    return {**inherited, **(extra or {})}
+    return {**inherited, "ATP_METRICS_ADDRESS": "off", **(extra or {})}
 
 
 def wait_until(condition: Callable[[], bool], what: str, *, pause_s: float = 0.005) -> None:

@@ -188,7 +188,10 @@ def is_shown(shown: list[str], output: str) -> bool:
 @contextmanager
 def started(environment: dict[str, str], folder: Path) -> Iterator[str]:
     """Runs `atp serve` on free ports until the block ends; gives what it says until it is ready."""
-    free = {"ATP_DATA_PLANE_ADDRESS": "127.0.0.1:0", "ATP_CONTROL_PLANE_ADDRESS": "127.0.0.1:0"}
+    free = {
+        f"ATP_{listener}_ADDRESS": "127.0.0.1:0"
+        for listener in ("DATA_PLANE", "CONTROL_PLANE", "METRICS")
+    }
     process = subprocess.Popen(
         ["atp", "serve"],
         executable=folder / "bin" / "atp",
@@ -221,7 +224,7 @@ def test_the_readme_runs_as_it_is_written(tmp_path: Path) -> None:
     assert len(rest) > 8
     with started(environment, tmp_path) as said:
         assert is_shown(said_ready, said.replace(str(tmp_path), "/srv/shop"))
-        data, control = re.findall(r"127\.0\.0\.1:\d+", said)
+        data, control, _metrics = re.findall(r"127\.0\.0\.1:\d+", said)
         environment |= {"ATP_DATA_ADDRESS": data, "ATP_CONTROL_ADDRESS": control}
         for command, shown in rest:
             ended = subprocess.run(

@@ -158,6 +158,7 @@ def test_the_ready_file_is_there_while_calls_are_answered(tmp_path: Path) -> Non
             "pid": process.process.pid,
             "data_plane": process.data_plane,
             "control_plane": process.control_plane,
+            "metrics": None,
         }
         process.signal(signal.SIGINT)
         assert process.wait() == 0

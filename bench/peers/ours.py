@@ -116,6 +116,7 @@ def serving(durability: str, *more: str, within: Path | None = None) -> Iterator
     with folder_for("atp", within) as folder:
         log, ready = folder / "log", folder / "ready.json"
         command = [sys.executable, "-m", "atp", "serve", "--data", str(folder / "data")]
+        command += ["--set", "metrics.address=off"]
         command += ["--data-address", "127.0.0.1:0", "--control-address", "127.0.0.1:0"]
         command += ["--ready-file", str(ready)]
         for setting in (f"journal.durability={durability}", *SETTINGS, *more):

@@ -151,10 +151,16 @@ class Engine:
 
     def hot_skus(self, count: int) -> list[tuple[str, int]]:
         """The SKUs that reserves ask for most, hottest first, and how hot each is: how often it was
-        asked for since cool_skus(), and half of what it was before. Some 1,500 are known."""
+        asked for since cool_skus(), and half of what it was before. Some 1,500 are known.
+
+        While the engine is busy a sixteenth of the reserves stands for all.
+        """
 
     def cool_skus(self) -> None:
-        """Half of all heat goes. How often this is called is how long a SKU stays hot."""
+        """Half of all heat goes. How often this is called is how long a SKU stays hot.
+
+        It also finds out whether the engine is busy, which it is taken for before the first time.
+        """
 
     def cap_hits(self) -> list[tuple[str, int, int]]:
         """Of each cap: its id, how many commands it refused, how many it would have in shadow mode,

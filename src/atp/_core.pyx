@@ -263,8 +263,10 @@ cdef class Engine:
 
     def cool_skus(self):
         cdef L.Engine* engine = self.engine
+        cdef int64_t before = self.cooled_at
         with nogil:
-            cool_all(engine)
+            before = cool_all(engine, before)
+        self.cooled_at = before
 
     def cap_hits(self):
         with self.caps_guard:

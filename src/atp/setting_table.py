@@ -25,15 +25,15 @@ def _table(*rows: Setting) -> Mapping[str, Setting]:
 
 
 def _plane(name: str, address: str, callers: str, *own: Setting) -> tuple[Setting, ...]:
+    meaning = (
+        f"Where {callers} call: host:port, [IPv6]:port; port 0 takes a free one. Other than a"
+        " loopback address needs TLS, or server.insecure."
+    )
+    return (Setting(f"{name}.address", "address", address, meaning), *own, *_tls(name))
+
+
+def _tls(name: str) -> tuple[Setting, ...]:
     return (
-        Setting(
-            f"{name}.address",
-            "address",
-            address,
-            f"Where {callers} call: host:port, [IPv6]:port; port 0 takes a free one. Other than a"
-            " loopback address needs TLS, or server.insecure.",
-        ),
-        *own,
         Setting(f"{name}.tls.cert", "path", "", "File with the certificate chain, PEM."),
         Setting(f"{name}.tls.key", "path", "", "File with the certificate's private key, PEM."),
         Setting(
@@ -45,6 +45,43 @@ def _plane(name: str, address: str, callers: str, *own: Setting) -> tuple[Settin
         ),
     )
 
+
+_METRICS = (
+    Setting(
+        "metrics.address",
+        "address or off",
+        "127.0.0.1:7302",
+        "Where Prometheus asks for /metrics, over HTTP: host:port, [IPv6]:port, port 0 for a free"
+        " one, or off. Other than a loopback address needs TLS, metrics.insecure or"
+        " server.insecure.",
+    ),
+    Setting(
+        "metrics.insecure",
+        "switch",
+        False,
+        "Serves metrics on other than loopback addresses without TLS: whoever reaches the port may"
+        " read them, names of SKUs and caps included.",
+    ),
+    Setting(
+        "metrics.top_skus",
+        "integer",
+        20,
+        "SKUs whose units and heat metrics tell one by one: those asked for most.",
+        0,
+        1_000,
+        live=True,
+    ),
+    Setting(
+        "metrics.top_caps",
+        "integer",
+        50,
+        "Caps whose refusals metrics tell one by one: those that refused most of late.",
+        0,
+        1_000,
+        live=True,
+    ),
+    *_tls("metrics"),
+)
 
 _FRONT = (
     Setting(
@@ -113,6 +150,7 @@ _FRONT = (
 SETTINGS: Mapping[str, Setting] = _table(
     *_plane("data_plane", "127.0.0.1:7300", "checkouts", *_FRONT),
     *_plane("control_plane", "127.0.0.1:7301", "operators"),
+    *_METRICS,
     Setting(
         "hold.default_ttl",
         "duration",
@@ -299,7 +337,7 @@ SETTINGS: Mapping[str, Setting] = _table(
         "server.tls_check_interval",
         "duration",
         60 * SECOND,
-        "How often the files of both planes' TLS are looked at; changed ones are taken over, and"
+        "How often the files of TLS are looked at; changed ones are taken over, and"
         " SIGHUP looks at once.",
         SECOND // 10,
         DAY,

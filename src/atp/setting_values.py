@@ -15,6 +15,8 @@ from atp.units import format_duration, format_size, parse_duration, parse_size
 Value = str | int | bool
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:\[\]/]+)):(\d{1,5})", re.ASCII)
+OFF = "off"
+"""An address that is none."""
 _SWITCH_WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -23,7 +25,7 @@ class Setting(NamedTuple):
 
     name: str
     kind: str
-    """address, choice, duration, integer, path, size or switch."""
+    """address, address or off, choice, duration, integer, path, size or switch."""
     default: Value
     meaning: str
     minimum: int | None = None
@@ -103,6 +105,10 @@ def _parse_address_text(text: str) -> str:
     return text
 
 
+def _parse_address_or_off(text: str) -> str:
+    return text if text == OFF else _parse_address_text(text)
+
+
 def _parse_path(text: str) -> str:
     if not text.isprintable():
         raise ValueError(f"{text!a} is not a path: it has a character that can't be printed")
@@ -124,6 +130,7 @@ def _parse_switch(text: str) -> bool:
 
 _PARSERS: dict[str, Callable[[str], Value]] = {
     "address": _parse_address_text,
+    "address or off": _parse_address_or_off,
     "choice": str,
     "duration": parse_duration,
     "integer": _parse_integer,
@@ -133,6 +140,7 @@ _PARSERS: dict[str, Callable[[str], Value]] = {
 }
 _ARTICLES = {
     "address": "an address in quotes",
+    "address or off": "an address or off, in quotes",
     "choice": "a word in quotes",
     "duration": "a duration in quotes",
     "integer": "a whole number",

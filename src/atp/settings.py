@@ -18,6 +18,7 @@ from typing import Any
 
 from atp.setting_table import SETTINGS
 from atp.setting_values import (
+    OFF,
     Setting,
     Value,
     format_value,
@@ -28,6 +29,8 @@ from atp.setting_values import (
 )
 
 PLANES = ("data_plane", "control_plane")
+LISTENERS = (*PLANES, "metrics")
+"""Whatever has an address, and TLS of its own."""
 TLS_PARTS = ("cert", "key", "client_ca")
 FILE_NAME = "atp.toml"
 FILE_BYTES_MAX = 1 << 20
@@ -254,12 +257,16 @@ def _check_together(settings: Settings) -> None:
             f" ({settings.text('hold.default_ttl')}, {settings.text('hold.longest_life')}):"
             " every hold without a time to live of its own would be refused"
         )
-    for plane in PLANES:
+    for plane in LISTENERS:
         cert, key, client_ca = (settings[f"{plane}.tls.{part}"] for part in TLS_PARTS)
         if bool(cert) != bool(key) or (client_ca and not cert):
             raise SettingsInvalid(f"{plane}.tls: cert and key are needed together")
     if not settings["data.directory"]:
         raise SettingsInvalid("data.directory is empty: name a directory")
-    data_plane, control_plane = (settings.text(f"{plane}.address") for plane in PLANES)
-    if data_plane == control_plane and parse_address(data_plane)[1] != 0:
-        raise SettingsInvalid(f"data_plane.address and control_plane.address are both {data_plane}")
+    taken: dict[str, str] = {}
+    for name in (f"{listener}.address" for listener in LISTENERS):
+        address = settings.text(name)
+        if address in taken:
+            raise SettingsInvalid(f"{taken[address]} and {name} are both {address}")
+        if address != OFF and parse_address(address)[1] != 0:
+            taken[address] = name

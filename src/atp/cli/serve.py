@@ -66,10 +66,10 @@ def serve(
     """Serve stock, holds and caps over gRPC until told to stop.
 
     What was answered is in the data directory, and the next start goes on from there, whatever
-    ended this one. Two ports are opened: the data plane for checkouts and the control plane for
-    operators, both on loopback unless set otherwise. One line says when calls are answered, and
-    where. SIGTERM or Ctrl-C stops it: no new calls, those under way finish, a snapshot is taken.
-    SIGHUP takes over live settings from the settings file.
+    ended this one. Three ports are opened: the data plane for checkouts, the control plane for
+    operators, and one for Prometheus's scrapes, all on loopback unless set otherwise. One line says
+    when calls are answered, and where. SIGTERM or Ctrl-C stops it: no new calls, those under way
+    finish, a snapshot is taken. SIGHUP takes over live settings from the settings file.
 
     \b
     Exit status: 0 stopped in order; 2 it could not start, and one line says why; 74 the journal
@@ -156,13 +156,14 @@ def _tellers(settings: Settings, as_json: bool, ready_file: str | None) -> app.T
         if ready_file is not None:
             _write_ready_file(ready_file, facts)
         if in_log:
-            logs.tell(log_events.READY, **facts)
+            logs.tell(log_events.READY, **{**facts, "metrics": addresses.metrics or "off"})
         if as_json:
             click.echo(json.dumps(facts))
         elif not in_log:
+            metrics = f", metrics {addresses.metrics}" if addresses.metrics else ""
             click.echo(
                 f"atp is ready: data plane {addresses.data_plane},"
-                f" control plane {addresses.control_plane} (process {facts['pid']})"
+                f" control plane {addresses.control_plane}{metrics} (process {facts['pid']})"
             )
 
     return app.Told(opening, recovered, ready)

@@ -77,6 +77,7 @@ def _show(status: ServerStatus) -> None:
             ("caps", status.caps),
             ("counters of caps", status.cap_counters),
             ("memory of the engine's tables", status_journal.size(status.engine_bytes)),
+            ("metrics", status.metrics_address or "off"),
             (
                 "system clock ahead by",
                 format_duration(drift_s * NS_PER_SECOND) if drift_s else None,

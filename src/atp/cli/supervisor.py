@@ -125,6 +125,7 @@ class Supervisor:
         options = [
             *("--data-address", self.data_plane, "--control-address", self.control_plane),
             *("--data", str(self._data), "--ready-file", str(self._ready_path)),
+            *("--set", "metrics.address=off"),
         ]
         for name, value in self._settings.items():
             options += ["--set", f"{name}={value}"]

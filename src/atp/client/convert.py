@@ -277,6 +277,7 @@ def server_status(message: maintenance_pb.GetStatusResponse) -> replies.ServerSt
         ),
         clock_drift_ns=to_ns(message.clock_drift),
         journal=journal_status(message.journal) if message.HasField("journal") else None,
+        metrics_address=message.metrics_address,
     )
 
 

@@ -143,7 +143,7 @@ class ServerStatus(NamedTuple):
     """How a server is: counters, how often each outcome was given, bounds, settings, journal.
 
     `clock_drift_ns`: how far the system's clock is ahead of the server's, which follows slowly.
-    `journal` is None for a server that has none.
+    `journal` is None for a server that has none; `metrics_address` is empty when metrics are off.
     """
 
     version: str
@@ -161,3 +161,4 @@ class ServerStatus(NamedTuple):
     settings: tuple[Setting, ...]
     clock_drift_ns: int
     journal: JournalStatus | None = None
+    metrics_address: str = ""

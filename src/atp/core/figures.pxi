@@ -14,7 +14,7 @@ cdef object stock_totals(L.Engine* engine):
         for i in range(bounds.SHARDS):
             shard = engine.shard(i)
             lock(engine, <uint64_t>1 << i)
-            on_hand += shard.on_hand
+            on_hand += shard.supplied - shard.sold
             held += shard.held
             sold += shard.sold
             expired += shard.expired_holds
@@ -60,12 +60,22 @@ cdef list hottest(L.Engine* engine, Py_ssize_t count):
     return [(name, -heat) for heat, name in sorted(told)[:max(count, 0)]]
 
 
-cdef void cool_all(L.Engine* engine) noexcept nogil:
+cdef enum:
+    CALM_CHANGES = 100_000  # from one cooling to the next; below, every question counts
+
+
+cdef int64_t cool_all(L.Engine* engine, int64_t changes_before) noexcept nogil:
+    # Returns the changes so far. What is refused changes nothing, and is seen in the counts.
+    cdef int64_t changes = load(&engine.shared.sequence)
+    cdef int64_t asked = 0
     cdef uint32_t i
     for i in range(bounds.SHARDS):
         lock(engine, <uint64_t>1 << i)
-        engine.shard(i).hot.cool()
+        asked += engine.shard(i).hot.cool()
         unlock(engine, <uint64_t>1 << i)
+    store(&engine.unasked, 0 if max(asked, changes - changes_before) < CALM_CHANGES
+          else <int64_t>L.HOT_SKIPPED)
+    return changes
 
 
 cdef list hits_of_caps(L.Engine* engine):

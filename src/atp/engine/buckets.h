@@ -1,5 +1,5 @@
-// Memory for the buckets of hash tables: where they are is known to those who fetch ahead. Owns pages
-// that outlive their use until the table goes; knows nothing of what is in them.
+// Memory for the buckets of hash tables: where they are is known to those who fetch ahead. Owns
+// pages that outlive their use until the table goes; knows nothing of what is in them.
 #pragma once
 #include <new>
 

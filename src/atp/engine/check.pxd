@@ -32,7 +32,7 @@ cdef struct Recount:
     int64_t linked
     int64_t due_lines
     int64_t told
-    int64_t on_hand  # of one shard
+    int64_t supplied  # of one shard
     int64_t held
     int64_t sold
 
@@ -104,7 +104,7 @@ cdef inline void recount_skus(
             continue
         count.skus += 1
         count.due_lines += sku.heap_count
-        count.on_hand += sku.on_hand
+        count.supplied += sku.on_hand + sku.sold
         count.held += sku.held
         count.sold += sku.sold
         if sku.held < 0 or sku.held > sku.on_hand:
@@ -139,9 +139,9 @@ cdef inline void recount(Engine* engine, Recount* count, Walk* walk) noexcept no
     cdef uint32_t i
     for i in range(SHARDS):
         shard = engine.shard(i)
-        count.on_hand = count.held = count.sold = 0
+        count.supplied = count.held = count.sold = 0
         recount_skus(engine, shard, False, count, walk.found, walk.places)
-        if (count.on_hand != shard.on_hand or count.held != shard.held
+        if (count.supplied != shard.supplied or count.held != shard.held
                 or count.sold != shard.sold):
             note(walk.found, VIOLATION_TOTALS, 0)
         recount_counters(engine, engine.shard(i), count, walk.found, walk.places)

@@ -144,7 +144,6 @@ cdef inline void read_lines(Case* case) noexcept nogil:
         line.first_expire = NEVER
         line.outcome = LINE_SKU_UNKNOWN
         if line.sku != NULL:
-            case.engine.shard(line.ref >> PLACE_BITS).hot.ask(line.ref)
             line.available = available_of(line.sku)
             line.held = line.sku.held
             line.outcome = LINE_GRANTED
@@ -235,6 +234,17 @@ cdef inline void note_revealed(Case* case) noexcept nogil:
                 answer.reveals = max(answer.reveals, tally.counter.last_sequence)
 
 
+cdef inline void note_asked(Case* case) noexcept nogil:
+    # For those who look at what is hot.
+    cdef uint32_t times = <uint32_t>load(&case.engine.unasked) + 1
+    cdef Ref ref
+    cdef uint32_t i
+    for i in range(case.scratch.line_count):
+        ref = case.scratch.lines[i].ref
+        if ref:
+            case.engine.shard(ref >> PLACE_BITS).hot.ask(ref, times)
+
+
 cdef inline int judge_lines(Case* case) noexcept nogil:
     # 4. Returns the outcome; the scratch says the rest.
     cdef Engine* engine = case.engine
@@ -245,6 +255,8 @@ cdef inline int judge_lines(Case* case) noexcept nogil:
         answer.limit = LIMIT_MEMORY
         return RESERVE_LIMIT_REACHED
     read_lines(case)
+    if <int64_t>case.key.low & load(&engine.unasked) == 0:
+        note_asked(case)
     read_counters(engine, case.scratch, case.now)
     if case.command.has_replaces:
         take_as_free(case)

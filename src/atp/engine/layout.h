@@ -314,6 +314,9 @@ struct alignas(64) Shard {
   std::int64_t* due_heap = nullptr;
   std::uint32_t due_count = 0;
   std::uint32_t due_room = 0;
+  // Of all of this shard's SKUs, in the line that whoever has the lock has at hand.
+  std::int64_t held = 0;
+  std::int64_t sold = 0;
   // Ended records, oldest first, linked through caps_generation.
   Ref ended_first = 0;
   Ref ended_last = 0;
@@ -324,11 +327,8 @@ struct alignas(64) Shard {
   std::int64_t live_told = 0;                 // of these, what shared.live_holds knows of
   std::int64_t used_bytes = 0;
   Aside* aside = nullptr;  // the snapshot's, with the cut
-  // Of all of this shard's SKUs; and of its holds, how many expired here, those replayed apart.
-  std::int64_t on_hand = 0;
-  std::int64_t held = 0;
-  std::int64_t sold = 0;
-  std::int64_t expired_holds = 0;
+  std::int64_t supplied = 0;  // received and adjusted, of all of this shard's SKUs
+  std::int64_t expired_holds = 0;  // of this shard's, here; those replayed apart
   Hot hot;
   Index<SkuTraits> skus;
   Index<RecordTraits> records;

@@ -11,10 +11,11 @@ ctypedef uint32_t Ref
 
 cdef extern from "atp/engine/hot.h" namespace "atp" nogil:
     const unsigned int HOT_KNOWN "atp::Hot::kKnown"
+    const int64_t HOT_SKIPPED "atp::kHotSkipped"
 
     cppclass Hot:
-        void ask(Ref sku) noexcept
-        void cool() noexcept
+        void ask(Ref sku, uint32_t times) noexcept
+        int64_t cool() noexcept
         Ref sku(unsigned int i) noexcept
         uint32_t count(unsigned int i) noexcept
 
@@ -116,6 +117,8 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         int64_t* due_heap
         uint32_t due_count
         uint32_t due_room
+        int64_t held
+        int64_t sold
         Ref ended_first
         Ref ended_last
         uint32_t ended_count
@@ -124,9 +127,7 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         int64_t live_holds
         int64_t live_told
         int64_t used_bytes
-        int64_t on_hand
-        int64_t held
-        int64_t sold
+        int64_t supplied
         int64_t expired_holds
         Hot hot
         Index skus
@@ -236,6 +237,7 @@ cdef extern from "atp/engine/state.h" namespace "atp" nogil:
         int64_t gate
         int64_t time
         int64_t housekept
+        int64_t unasked
         Tail tail
         CapPlan plan
         Shared shared

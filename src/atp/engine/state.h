@@ -72,6 +72,7 @@ struct Engine {
   std::int64_t gate = 0;  // what the journal has room for: see gate.pxd
   std::int64_t time = 0;
   std::int64_t housekept = -(std::int64_t{1} << 62);  // see housekeep.pxd
+  std::int64_t unasked = kHotSkipped;  // bits of requests' hashes, see hot.h; 0: all are counted
 
   // What every change touches, in a cache line of its own: this, and how the tail begins.
   struct Shared {

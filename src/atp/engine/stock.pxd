@@ -77,7 +77,6 @@ cdef inline void sell_units(
     sku.on_hand -= quantity
     sku.sold += quantity
     shard.held -= quantity
-    shard.on_hand -= quantity
     shard.sold += quantity
     sku.last_sequence = sequence
     check_laws(sku)
@@ -96,6 +95,6 @@ cdef inline void change_on_hand(
     sku.received += received
     sku.adjusted += adjusted
     sku.on_hand += received + adjusted
-    shard.on_hand += received + adjusted
+    shard.supplied += received + adjusted
     sku.last_sequence = sequence
     check_laws(sku)

@@ -89,8 +89,11 @@ class Writer:
     def stop(self) -> None:
         """Write and sync what waits; run() and run_ahead() return."""
 
-    def wait(self, sequence: int, timeout_ns: int) -> bool:
-        """Wait, without the GIL, until a sequence is durable; False if it isn't in time."""
+    def wait(self, sequence: int, timeout_ns: int, *, may_commit: bool = True) -> bool:
+        """Wait, without the GIL, until a sequence is durable; False if it isn't in time.
+
+        With `may_commit` this thread may go to the disk itself, and then the time is no bound.
+        """
 
     def kick(self, sequence: int) -> None:
         """Say that somebody waits for a sequence; notify_fd will tell."""

@@ -13,7 +13,7 @@ from atp.engine cimport layout as L
 from atp.engine.native cimport hash64, load
 from atp.journal.time_counts cimport TIME_PLACES
 from atp.journal.writer cimport (
-    INTERVAL, OFF, SYNC, Durability, NativeWriter, WriterFigures, WriterOptions,
+    INTERVAL, LONGEST, OFF, SYNC, Durability, NativeWriter, WriterFigures, WriterOptions,
 )
 
 import os

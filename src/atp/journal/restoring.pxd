@@ -64,7 +64,7 @@ cdef inline const char* restore_sku(
     sku.received = entry.received
     sku.adjusted = entry.adjusted
     sku.last_sequence = entry.last_sequence
-    shard.on_hand += entry.on_hand
+    shard.supplied += entry.on_hand + entry.sold
     shard.sold += entry.sold
     restoring.found[shard.number].skus += 1
     restoring.found[shard.number].on_hand += entry.on_hand

@@ -125,6 +125,9 @@ class Snapshots:
         """`last` is the snapshot that the start went on from."""
         self.last = last
         self.error = ""
+        self.taken = 0
+        """Since the start; so is `failed`."""
+        self.failed = 0
         self._places = places
         self._store_id = store_id
         self._engine = engine
@@ -140,6 +143,11 @@ class Snapshots:
         segments = list_segments(places.journal)
         past = unneeded(segments, kept_sequence=since, now_ns=now_ns, keep_ns=0)
         self._bytes_before = sum(one.path.stat().st_size for one in segments[len(past) : -1])
+
+    @property
+    def is_running(self) -> bool:
+        """Is one written right now?"""
+        return self._one.locked()
 
     def is_due(self, now_ns: int) -> bool:
         """Is it time for one? Not when nothing has changed since the last one."""
@@ -163,10 +171,12 @@ class Snapshots:
                 info = self._take(now_ns)
             except BaseException as error:
                 self.error = str(error) or type(error).__name__
+                self.failed += 1
                 self._not_before_ns = now_ns + AGAIN_NS
                 (self._places.snapshots / PART).unlink(missing_ok=True)
                 raise
             self.error = ""
+            self.taken += 1
             self._not_before_ns = 0
             self.last = info
             self._begin_ns = now_ns

@@ -108,18 +108,18 @@ class Writer {
   }
 
   // True once the sequence is durable; false on a failure, after stop(), or when time is up.
-  bool wait(std::int64_t sequence, std::int64_t timeout) {
+  bool wait(std::int64_t sequence, std::int64_t timeout, bool may_commit) {
     if (durable() >= sequence) return true;
-    const auto most = std::chrono::nanoseconds(std::min(timeout, kLongest));
-    const auto until = std::chrono::steady_clock::now() + most;
+    const bool commits = may_commit && options_.inline_commits;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(timeout);
     std::unique_lock<std::mutex> held(mutex_);
     while (durable() < sequence) {
       if (failed_ || stopped_) return false;
-      if (!options_.inline_commits && kicked_ < sequence) {
+      if (!commits && kicked_ < sequence) {
         kicked_ = sequence;
         if (!committing_) work_.notify_one();
       }
-      if (!committing_ && !full_ && options_.inline_commits) {
+      if (!committing_ && !full_ && commits) {
         commit(held, true);
       } else if (done_.wait_until(held, until) == std::cv_status::timeout) {
         return durable() >= sequence;

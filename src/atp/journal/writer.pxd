@@ -6,6 +6,10 @@ from libcpp.string cimport string
 from atp.engine.layout cimport Engine
 
 
+cdef extern from "atp/journal/steady.h" namespace "atp" nogil:
+    const int64_t LONGEST "atp::kLongest"
+
+
 cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
     enum Durability:
         SYNC "atp::kDurableSync"
@@ -56,7 +60,7 @@ cdef extern from "atp/journal/writer.h" namespace "atp" nogil:
         void run_ahead() noexcept
         void tend() noexcept
         void stop() noexcept
-        bint wait(int64_t sequence, int64_t timeout) noexcept
+        bint wait(int64_t sequence, int64_t timeout, cbool may_commit) noexcept
         void kick(int64_t sequence) noexcept
         bint commit_or_ask(int64_t sequence, Bell* bell, bint may_commit) noexcept
         void listen(Bell* bell) except +

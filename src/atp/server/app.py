@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
@@ -35,7 +35,8 @@ from atp.server.outcome_counts import OutcomeCounts
 from atp.server.plane import Plane
 from atp.server.stock_servicer import StockServicer
 from atp.server.top import Top
-from atp.settings import PLANES, Settings, SettingsInvalid, notify_address
+from atp.setting_values import OFF
+from atp.settings import LISTENERS, Settings, SettingsInvalid, notify_address
 from atp.v1 import (
     cap_service_pb2,
     maintenance_service_pb2,
@@ -43,9 +44,14 @@ from atp.v1 import (
     stock_service_pb2,
 )
 
+if TYPE_CHECKING:
+    from atp.server.metrics import Metrics
+
 SECOND = 1_000_000_000
 DRIFT_NS = SECOND
 """A step of the system's clock that operators should hear of."""
+COOL_SECONDS = 10.0
+"""In so long half of a SKU's heat goes: see metrics_table.py."""
 
 
 class Addresses(NamedTuple):
@@ -53,6 +59,8 @@ class Addresses(NamedTuple):
 
     data_plane: str
     control_plane: str
+    metrics: str | None
+    """None: they are off."""
 
 
 class Told(NamedTuple):
@@ -73,9 +81,10 @@ def run(settings: Settings, told: Told, *, reload: Callable[[], Settings]) -> in
     journaling.JOURNAL_FAILED when the journal can't be written.
     """
     logs.configure(settings)
-    for plane in PLANES:
+    for listener in LISTENERS:
         # What is wrong with an address is told before the data directory is touched.
-        listen.prepare(settings, plane)
+        if settings.text(f"{listener}.address") != OFF:
+            listen.prepare(settings, listener)
     told.opening(journaling.directory_of(settings))
     clock = Clock()
     opened = journaling.open_data(settings, clock)
@@ -102,6 +111,7 @@ class App:
         self._data_plane = DataPlane(settings, opened.journal, clock)
         self._renewal = Renewal(self._executor, clock.now_ns)
         self._notifier = Notifier(notify_address())
+        self._metrics: Metrics | None = None
 
     async def serve(
         self, on_ready: Callable[[Addresses], None], reload: Callable[[], Settings]
@@ -115,7 +125,11 @@ class App:
         planes: Planes = (self._data_plane, control_plane)
         look = self._make_lookout(control_plane).look
         tending = Tending(self._opened, self._clock, self._executor, look)
-        endless = (self._sweep(), self._renewal.run(self._seconds("server.tls_check_interval")))
+        endless = (
+            self._sweep(),
+            self._cool(),
+            self._renewal.run(self._seconds("server.tls_check_interval")),
+        )
         works = [asyncio.ensure_future(work) for work in (*endless, tending.run())]
         stopping = asyncio.ensure_future(stop.get())
         cut_off, in_order = 0, False
@@ -126,8 +140,13 @@ class App:
                 await plane.open(where)
                 if where.certificate is not None:
                     self._renewal.keep(where.certificate, plane)
-            addresses = Addresses(self._data_plane.address, control_plane.address)
-            self._opened.journal.directory.tell_owner(journaling.owner_text(addresses))
+            self._open_metrics(control_plane, feed)
+            addresses = Addresses(
+                self._data_plane.address, control_plane.address, self._metrics_address
+            )
+            self._opened.journal.directory.tell_owner(
+                journaling.owner_text(filter(None, addresses))
+            )
             on_ready(addresses)
             self._notifier.ready(f"serving on {addresses.data_plane}")
             await asyncio.wait((*works, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -139,6 +158,8 @@ class App:
             feed.stop()
             for plane in planes:
                 await plane.close()
+            if self._metrics is not None:
+                self._metrics.close()
             self._durable.close()
             tending.stop()
             for work in works[: len(endless)]:
@@ -180,6 +201,35 @@ class App:
             watch_max=self._settings.integer("watch.max"),
         )
 
+    @property
+    def _metrics_address(self) -> str | None:
+        return None if self._metrics is None else self._metrics.address
+
+    def _open_metrics(self, control_plane: Plane, feed: FeedServicer) -> None:
+        """Raises StartFailed."""
+        if self._settings.text("metrics.address") == OFF:
+            return
+        # Who has them off does not wait for Prometheus's library to be loaded.
+        from atp.server import metrics  # noqa: PLC0415
+
+        sources = metrics.Sources(
+            engine=self._engine,
+            journal=self._opened.journal,
+            clock=self._clock,
+            settings=lambda: self._settings,
+            front=self._data_plane.statistics,
+            tls_refusals=self._data_plane.tls_refusals,
+            control_calls=control_plane.counts.by_code,
+            control_open=lambda: control_plane.open_calls,
+            watches=lambda: feed.watch_count,
+            certificates=self._renewal.expiries,
+        )
+        where = listen.prepare(self._settings, listen.METRICS)
+        self._metrics = metrics.Metrics(sources)
+        self._metrics.open(where)
+        if where.certificate is not None:
+            self._renewal.keep(where.certificate, self._metrics)
+
     def _make_control_plane(self, feed: FeedServicer) -> Plane:
         shared = (self._engine, self._clock, self._durable)
         counts = OutcomeCounts(self._data_plane.outcomes)
@@ -190,6 +240,7 @@ class App:
             counts=counts,
             top=self._make_top(feed, counts),
             settings=lambda: self._settings,
+            metrics_address=lambda: self._metrics_address or "",
             executor=self._executor,
         )
         services: dict[ServiceDescriptor, object] = {
@@ -265,6 +316,12 @@ class App:
                 self._executor, partial(self._engine.sweep, now_ns=self._clock.now_ns())
             )
             await asyncio.sleep(self._seconds("server.sweep_interval")())
+
+    async def _cool(self) -> None:
+        """Lets what was hot grow cold, for ever."""
+        while True:
+            self._engine.cool_skus()
+            await asyncio.sleep(COOL_SECONDS)
 
     def _seconds(self, name: str) -> Callable[[], float]:
         """Reads a duration that may change live."""

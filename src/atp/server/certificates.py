@@ -135,6 +135,10 @@ class Renewal:
         self._kept.append((certificate, shower))
         self._warn(certificate)
 
+    def expiries(self) -> dict[str, int]:
+        """When each certificate in use runs out, by who shows it: ns since the Unix epoch."""
+        return {kept.plane: kept.facts.expire_ns for kept, _ in self._kept}
+
     def ask(self) -> None:
         """Has the files looked at now, and says so if they still can't be used."""
         self._asked.set()

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from atp.server import log_events, logs
+from atp.server.call_counts import CANCELLED, OK, UNAVAILABLE, CallCounts
 from atp.server.status import FAULT, Overloaded, row_of, status_of
 from atp.vocabulary import FieldInvalid
 
@@ -30,30 +31,37 @@ Send = Callable[[bytes], Awaitable[None]]
 HEALTH_PREFIX = "/grpc.health."
 
 
-def add_servicer(server: grpc.aio.Server, service: ServiceDescriptor, servicer: object) -> None:
+def add_servicer(
+    server: grpc.aio.Server,
+    service: ServiceDescriptor,
+    servicer: object,
+    counts: CallCounts | None = None,
+) -> None:
     """Serves every RPC of a service by the servicer's method of that name.
 
     A method takes the request and returns the response or an awaitable of it; one that answers
     with a stream takes the request and a `Send`, and ends by raising. status.py says how what
-    it raises is told. An RPC that the servicer has no method for is not served.
+    it raises is told. An RPC that the servicer has no method for is not served. How calls end is
+    counted in `counts`.
     """
+    counts = counts or CallCounts()
     handlers: dict[str, Handler] = {
-        method.name: _handler(method, getattr(servicer, method.name))
+        method.name: _handler(method, getattr(servicer, method.name), counts)
         for method in service.methods
         if hasattr(servicer, method.name)
     }
     server.add_registered_method_handlers(service.full_name, handlers)
 
 
-def _handler(method: MethodDescriptor, judge: Callable[..., Any]) -> Handler:
+def _handler(method: MethodDescriptor, judge: Callable[..., Any], counts: CallCounts) -> Handler:
     assert not method.client_streaming
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(_stream(method, judge))
-    return grpc.unary_unary_rpc_method_handler(_call(method, judge))
+        return grpc.unary_stream_rpc_method_handler(_stream(method, judge, counts))
+    return grpc.unary_unary_rpc_method_handler(_call(method, judge, counts))
 
 
 def _stream(
-    method: MethodDescriptor, answer: Callable[[Any, Send], Awaitable[NoReturn]]
+    method: MethodDescriptor, answer: Callable[[Any, Send], Awaitable[NoReturn]], counts: CallCounts
 ) -> Callable[[bytes, Context], Awaitable[None]]:
     """One RPC with many responses: the raw request in, raw responses out as they come."""
     request_class = message_factory.GetMessageClass(method.input_type)
@@ -66,14 +74,17 @@ def _stream(
             await context.send_initial_metadata(())
             request = _read(request_class, raw)
             await answer(request, context.write)
+        except asyncio.CancelledError:
+            counts.add(method.name, CANCELLED)
+            raise
         except Exception as error:
-            await _tell(error, request, method.full_name, context)
+            await _tell(error, request, method, context, counts)
 
     return call
 
 
 def _call(
-    method: MethodDescriptor, judge: Callable[[Any], Any]
+    method: MethodDescriptor, judge: Callable[[Any], Any], counts: CallCounts
 ) -> Callable[[bytes, Context], Awaitable[bytes]]:
     """One RPC: the raw request in, the raw response out."""
     request_class = message_factory.GetMessageClass(method.input_type)
@@ -85,9 +96,13 @@ def _call(
             request = _read(request_class, raw)
             response = await judge(request) if is_async else judge(request)
             answer: bytes = response.SerializeToString()
+            counts.add(method.name, OK)
             return answer
+        except asyncio.CancelledError:
+            counts.add(method.name, CANCELLED)
+            raise
         except Exception as error:
-            await _tell(error, request, method.full_name, context)
+            await _tell(error, request, method, context, counts)
 
     return call
 
@@ -103,14 +118,17 @@ def _read(request_class: type[Message], raw: bytes) -> Message:
 async def _tell(
     error: Exception,
     request: Message | None,
-    method: str,
+    method: MethodDescriptor,
     context: Context,
+    counts: CallCounts,
 ) -> NoReturn:
     if row_of(error) is FAULT:
-        kind, place = type(error).__name__, logs.place_of(error)
-        logs.tell(log_events.CALL_FAILED, method=method, error=kind, place=place)
-        logs.tell(log_events.CALL_FAILED_DETAILS, method=method, details=repr(error))
-    status = rpc_status.to_status(status_of(error, request))
+        kind, place, name = type(error).__name__, logs.place_of(error), method.full_name
+        logs.tell(log_events.CALL_FAILED, method=name, error=kind, place=place)
+        logs.tell(log_events.CALL_FAILED_DETAILS, method=name, details=repr(error))
+    told = status_of(error, request)
+    counts.add(method.name, told.code)
+    status = rpc_status.to_status(told)
     await context.abort(status.code, status.details, status.trailing_metadata)
 
 
@@ -122,8 +140,9 @@ class CallGate(grpc.aio.ServerInterceptor):
     how many there are.
     """
 
-    def __init__(self, calls_max: int) -> None:
+    def __init__(self, calls_max: int, counts: CallCounts | None = None) -> None:
         self.calls_max = calls_max
+        self._counts = counts or CallCounts()
         self.open_calls = 0
         self.refused_calls = 0
         """Since the start."""
@@ -142,6 +161,8 @@ class CallGate(grpc.aio.ServerInterceptor):
             return handler
         if self.open_calls >= self.calls_max:
             self.refused_calls += 1
+            if handler is not None:  # a name that is served, and not one that somebody made up
+                self._counts.add(handler_call_details.method.rpartition("/")[2], UNAVAILABLE)
             return grpc.stream_unary_rpc_method_handler(self._refuse)
         # The call's own task: done whichever way the call ends, its client's going away included.
         task = asyncio.current_task()

@@ -15,6 +15,9 @@ from atp.server.certificates import Certificate, CertificateRefused
 from atp.setting_values import parse_address
 from atp.settings import Settings
 
+METRICS = "metrics"
+"""What is no plane, and listens like one."""
+
 
 class StartFailed(Exception):
     """The server can't start; the message is one line that says what to change."""
@@ -38,10 +41,13 @@ def prepare(settings: Settings, plane: str) -> Listen:
     host, port = parse_address(text)
     family, ip = _resolve(name, text, host, port)
     certificate = _certificate(settings, plane)
-    if certificate is None and not settings["server.insecure"] and not _is_loopback(ip):
+    if certificate is None and not _may_be_in_the_clear(settings, plane, ip):
+        or_else = "say --insecure if every caller on that network may call"
+        if plane == METRICS:
+            or_else = "metrics.insecure=true if everyone on that network may read metrics"
         raise StartFailed(
             f"{name} {text} is not a loopback address and has no TLS: set {plane}.tls.cert and"
-            f" {plane}.tls.key, or say --insecure if every caller on that network may call"
+            f" {plane}.tls.key, or {or_else}"
         )
     if port != 0:
         _probe(name, text, family, (ip, port))
@@ -53,8 +59,10 @@ def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _is_loopback(ip: str) -> bool:
-    return ipaddress.ip_address(ip).is_loopback
+def _may_be_in_the_clear(settings: Settings, plane: str, ip: str) -> bool:
+    if settings["server.insecure"] or ipaddress.ip_address(ip).is_loopback:
+        return True
+    return plane == METRICS and bool(settings["metrics.insecure"])
 
 
 def _resolve(name: str, text: str, host: str, port: int) -> tuple[socket.AddressFamily, str]:

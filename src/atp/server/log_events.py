@@ -80,7 +80,8 @@ TIME_GOES_ON = _warning(
 )
 READY = _info(
     "ready",
-    "calls are answered: data plane {data_plane}, control plane {control_plane} (process {pid})",
+    "calls are answered: data plane {data_plane}, control plane {control_plane}, metrics {metrics}"
+    " (process {pid})",
 )
 START_REFUSED = _error(
     "start_refused", "the server can't start: {reason}", "change it, start again"
@@ -201,6 +202,11 @@ CALL_FAILED = _error(
     "call_failed",
     "{method} failed: {error} at {place}; its caller was told SERVER_FAULT, nothing changed",
     "a fault of atp's own: report it with this line; log.level=debug adds the details",
+)
+SCRAPE_FAILED = _error(
+    "scrape_failed",
+    "a scrape of metrics failed: {error} at {place}; calls are served as before",
+    "a fault of atp's own: report it with this line",
 )
 CALL_FAILED_DETAILS = LogEvent(
     "call_failed_details", logging.DEBUG, "{method} failed: {details}", "for the report"

@@ -51,6 +51,7 @@ class MaintenanceServicer:
         counts: OutcomeCounts,
         top: Top,
         settings: Callable[[], Settings],
+        metrics_address: Callable[[], str],
         executor: Executor,
     ) -> None:
         """`settings` gives those in force now; `executor` runs what takes long."""
@@ -62,6 +63,7 @@ class MaintenanceServicer:
         self._counts = counts
         self._top = top
         self._settings = settings
+        self._metrics_address = metrics_address
         self._executor = executor
         self._one_check = asyncio.Lock()
         self._one_snapshot = asyncio.Lock()
@@ -102,6 +104,7 @@ class MaintenanceServicer:
             ],
             clock_drift=convert.duration(self._clock.drift_ns),
             journal=journal_words.journal_status(journal, self._feed.watch_count),
+            metrics_address=self._metrics_address(),
         )
 
     async def GetTop(self, request: pb.GetTopRequest) -> pb.GetTopResponse:

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from atp.server.call_counts import CallCounts
 from atp.server.certificates import Pem
 from atp.server.edge import CallGate, add_servicer
 from atp.server.listen import Listen, StartFailed, join_address
@@ -41,7 +42,8 @@ class Plane:
         self.name = name
         self.address = ""
         """Where it listens, once opened."""
-        self._gate = CallGate(settings.integer("server.calls_max"))
+        self.counts = CallCounts()
+        self._gate = CallGate(settings.integer("server.calls_max"), self.counts)
         self._health = health_aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=[self._gate],
@@ -49,7 +51,7 @@ class Plane:
             maximum_concurrent_rpcs=settings.integer("server.calls_max") + UNGATED_CALLS_MAX,
         )
         for service, servicer in services.items():
-            add_servicer(self._server, service, servicer)
+            add_servicer(self._server, service, servicer, self.counts)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._service_names = [service.full_name for service in services]
         if settings["server.reflection"]:
@@ -85,6 +87,11 @@ class Plane:
     def refused_calls(self) -> int:
         """Calls that were refused because too many were open, since the start."""
         return self._gate.refused_calls
+
+    @property
+    def open_calls(self) -> int:
+        """Calls under way, those for health and streams apart."""
+        return self._gate.open_calls
 
     async def retire(self) -> None:
         """Tells who asks or watches that no service is served any more; calls still are."""

@@ -130,7 +130,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "sequence", "sku_count", "live_hold_count", "ended_reservation_count", "receipt_count", "cap_counter_count", "cap_count", "engine_bytes", "outcome_counts", "limits", "settings", "clock_drift", "journal")
+    __slots__ = ("version", "start_time", "sequence", "sku_count", "live_hold_count", "ended_reservation_count", "receipt_count", "cap_counter_count", "cap_count", "engine_bytes", "outcome_counts", "limits", "settings", "clock_drift", "journal", "metrics_address")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +146,7 @@ class GetStatusResponse(_message.Message):
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     CLOCK_DRIFT_FIELD_NUMBER: _ClassVar[int]
     JOURNAL_FIELD_NUMBER: _ClassVar[int]
+    METRICS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     sequence: int
@@ -161,7 +162,8 @@ class GetStatusResponse(_message.Message):
     settings: _containers.RepeatedCompositeFieldContainer[Setting]
     clock_drift: _duration_pb2.Duration
     journal: JournalStatus
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sequence: _Optional[int] = ..., sku_count: _Optional[int] = ..., live_hold_count: _Optional[int] = ..., ended_reservation_count: _Optional[int] = ..., receipt_count: _Optional[int] = ..., cap_counter_count: _Optional[int] = ..., cap_count: _Optional[int] = ..., engine_bytes: _Optional[int] = ..., outcome_counts: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., clock_drift: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., journal: _Optional[_Union[JournalStatus, _Mapping]] = ...) -> None: ...
+    metrics_address: str
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sequence: _Optional[int] = ..., sku_count: _Optional[int] = ..., live_hold_count: _Optional[int] = ..., ended_reservation_count: _Optional[int] = ..., receipt_count: _Optional[int] = ..., cap_counter_count: _Optional[int] = ..., cap_count: _Optional[int] = ..., engine_bytes: _Optional[int] = ..., outcome_counts: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[Limit, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[Setting, _Mapping]]] = ..., clock_drift: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., journal: _Optional[_Union[JournalStatus, _Mapping]] = ..., metrics_address: _Optional[str] = ...) -> None: ...
 
 class OutcomeCount(_message.Message):
     __slots__ = ("method", "outcome", "call_count")

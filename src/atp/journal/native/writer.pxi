@@ -85,10 +85,11 @@ cdef class Writer:
         with nogil:
             self.writer.stop()
 
-    def wait(self, int64_t sequence, int64_t timeout_ns):
+    def wait(self, int64_t sequence, int64_t timeout_ns, *, bint may_commit=True):
         cdef bint done
+        cdef int64_t longest = min(timeout_ns, LONGEST)
         with nogil:
-            done = self.writer.wait(sequence, timeout_ns)
+            done = self.writer.wait(sequence, longest, may_commit)
         return done
 
     def kick(self, int64_t sequence):
