@@ -50,12 +50,24 @@ class Audit {
     if (journal_.records.empty()) throw Unusable("the journal has no change");
     if (history_.commands.empty()) throw Unusable("the history has no call");
     matching_.prepare(&caps_);
-    Event event;
-    for (std::int64_t at = journal_.first; at <= journal_.last(); ++at) {
-      read_event(at, journal_.event_bytes(at), &event);
-      matching_.before(event);
-      ledger_.apply(event);
-      matching_.after(event);
+    // Some at a time, so that what many of them want of memory is on its way at once.
+    constexpr std::int64_t kAhead = 32;
+    std::vector<Event> events(kAhead);
+    for (std::int64_t first = journal_.first; first <= journal_.last(); first += kAhead) {
+      const std::int64_t end = std::min(first + kAhead, journal_.last() + 1);
+      for (std::int64_t at = first; at < end; ++at) {
+        Event* event = &events[static_cast<std::size_t>(at - first)];
+        read_event(at, journal_.event_bytes(at), event);
+        matching_.fetch(at);
+        ledger_.prepare(event);
+      }
+      for (std::int64_t at = first; at < end; ++at) matching_.fetch_bytes(at);
+      for (std::int64_t at = first; at < end; ++at) {
+        const Event& event = events[static_cast<std::size_t>(at - first)];
+        matching_.before(event);
+        ledger_.apply(event);
+        matching_.after(event);
+      }
     }
     caps_.finish();
   }

@@ -21,7 +21,7 @@ inline void add_up(const std::vector<Units>& lines, std::vector<Units>* sums,
       at = places.emplace(lines[i].sku, sums->size()).first->second;
     }
     if (at == sums->size()) {
-      sums->push_back({lines[i].sku, 0});
+      sums->push_back({lines[i].sku});
       from->push_back(static_cast<std::int32_t>(i));
     }
     (*sums)[at].quantity += lines[i].quantity;
@@ -134,7 +134,8 @@ class Content {
       }
       if (at != event.lines.size()) return "other units were granted";
     }
-    return told_hold(told.hold, holds_->find(event.key), event.sequence);
+    return told_hold(told.hold, static_cast<std::uint32_t>(holds_->holds.size() - 1),
+                     event.sequence);
   }
 
   const char* reserve(const Asked& asked, const Event& event) {

@@ -205,7 +205,7 @@ inline void Holds::apply(const Event& event, const Hold& hold, HoldThen* told) c
       HoldLine& line = told->lines[i];
       std::int64_t units = event.lines.empty() ? line.rest() : 0;
       for (const Units& named : event.lines) {
-        if (stock_->find(named.sku) == line.sku) units = named.quantity;
+        if (stock_->skus[line.sku].name == named.sku) units = named.quantity;
       }
       (is_sale ? line.committed : line.released) += static_cast<std::int32_t>(units);
       left += line.rest();

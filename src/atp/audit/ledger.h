@@ -19,6 +19,21 @@ class Ledger {
       : journal_(journal), options_(options), stock_(stock), holds_(holds), caps_(caps),
         findings_(findings) {}
 
+  // Looks up what an event names, and fetches it from memory while others are applied. The event
+  // need not be the next one.
+  void prepare(Event* event) {
+    for (Units& line : event->lines) {
+      line.number = stock_->number_of(line.sku);
+      __builtin_prefetch(&stock_->skus[line.number]);
+    }
+    if (event->kind > Change::kExtended) return;
+    const std::uint32_t number = holds_->find(event->key);
+    if (number == Holds::kNone) return;
+    const Hold& hold = holds_->holds[number];
+    __builtin_prefetch(&hold);
+    __builtin_prefetch(&hold.key + 3);
+  }
+
   void apply(const Event& event) {
     if (event.has_receipt) judge_receipt(event);
     touched_.clear();
@@ -113,8 +128,7 @@ class Ledger {
       findings_->add(Fault::kBadGrant, change(event) + " is no grant: " + wrong, {event.sequence});
     }
     for (const Units& line : event.lines) {
-      const std::uint32_t number = stock_->number_of(line.sku);
-      holds_->lines.push_back({number, static_cast<std::int32_t>(line.quantity), 0, 0});
+      holds_->lines.push_back({line.number, static_cast<std::int32_t>(line.quantity), 0, 0});
     }
     hold.line_count = static_cast<std::uint32_t>(event.lines.size());
     const std::uint32_t number = holds_->add(hold);
@@ -142,8 +156,7 @@ class Ledger {
     }
     for (const Units& line : event.lines) {
       if (line.quantity < 1 || line.quantity > 1'000'000'000) return "a line has no such units";
-      const std::uint32_t number = stock_->find(line.sku);
-      if (number == Stock::kNone || !stock_->skus[number].is_known) return "a SKU is unknown";
+      if (!stock_->skus[line.number].is_known) return "a SKU is unknown";
     }
     return {};
   }
@@ -221,7 +234,7 @@ class Ledger {
       HoldLine& line = holds_->lines[hold.first_line + i];
       std::int64_t units = event.lines.empty() ? line.rest() : 0;
       for (const Units& named : event.lines) {
-        if (stock_->skus[line.sku].name != named.sku) continue;
+        if (line.sku != named.number) continue;
         units = named.quantity;
         ++found;
       }

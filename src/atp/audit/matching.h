@@ -39,6 +39,21 @@ class Matching {
     }
   }
 
+  // Fetches from memory what the next steps will want of a change.
+  void fetch(std::int64_t sequence) const {
+    const std::uint32_t command = command_of(sequence);
+    if (command != kNobody) __builtin_prefetch(&history_->commands[command]);
+  }
+  void fetch_bytes(std::int64_t sequence) const {
+    const std::uint32_t command = command_of(sequence);
+    if (command == kNobody) return;
+    const Command& asking = history_->commands[command];
+    __builtin_prefetch(asking.request);
+    __builtin_prefetch(asking.request + 64);
+    __builtin_prefetch(asking.response);
+    __builtin_prefetch(asking.response + 64);
+  }
+
   // Before a change is applied to the ledger: who asked for it?
   void before(const Event& event) {
     const std::size_t at = static_cast<std::size_t>(event.sequence - journal_->first);
@@ -108,6 +123,10 @@ class Matching {
   }
 
  private:
+  std::uint32_t command_of(std::int64_t sequence) const {
+    return explained_by[static_cast<std::size_t>(sequence - journal_->first)];
+  }
+
   struct Unknown {
     std::uint32_t command, next;
     bool is_used;
@@ -123,7 +142,7 @@ class Matching {
   // Of each SKU, who was granted units and had asked last.
   void note_grant(std::uint32_t number, std::int64_t sent, const Event& event) {
     for (const Units& line : event.lines) {
-      Sku& sku = stock_->skus[stock_->number_of(line.sku)];
+      Sku& sku = stock_->skus[line.number];
       if (sent < sku.last_grant_sent) continue;
       sku.last_grant_sent = sent;
       sku.last_grant_command = number;

@@ -23,6 +23,7 @@ inline bool is_change_of_hold(Method method) {
 struct Units {
   Text sku;
   std::int64_t quantity = 0;
+  std::uint32_t number = 0;  // of the SKU, once somebody has looked it up
 };
 
 inline Text text_of(Reader& reader) {
@@ -113,7 +114,7 @@ inline void read_asked(Method method, Text bytes, Asked* into) {
         else reader.skip();
         break;
       case Method::kGetAvailability:
-        if (tag == 1) into->lines.push_back({text_of(reader), 0});
+        if (tag == 1) into->lines.push_back({text_of(reader)});
         else reader.skip();
         break;
       case Method::kSetStock:
