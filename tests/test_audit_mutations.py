@@ -20,7 +20,7 @@ from server_process import serving
 @pytest.fixture(scope="module")
 def sale(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("sale")
-    with serving(folder=folder) as server:
+    with serving("--set", "journal.segment_bytes=1MiB", folder=folder) as server:
         told = record(server, folder)
     return take_apart(told, folder / "atp-data")
 
