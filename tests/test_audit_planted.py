@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -41,8 +40,8 @@ NAMED = {
 
 
 @pytest.fixture(scope="module")
-def python_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield planted_engine.build(tmp_path_factory.mktemp("planted"))
+def python_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return planted_engine.build(tmp_path_factory.mktemp("planted"))
 
 
 def shop(server: ServerProcess, writer: HistoryWriter, seed: int) -> None:
