@@ -95,3 +95,35 @@ def test_a_killed_recorder_is_told(sale: Recorded, tmp_path: Path) -> None:
     assert verdict.ok, verdict.text()
     assert verdict.figures["unexplained"] == 1
     assert any("was not finished" in note for note in verdict.notes)
+
+
+def test_what_another_load_did_afterwards_is_no_finding(sale: Recorded, tmp_path: Path) -> None:
+    """Two loads one after the other on one server, of which the first was audited, once said that
+    nobody had asked for the second's changes."""
+    planted = sale.copy()
+    begun = planted.files["script"][0].begun
+    finished = planted.files["script"][-1].finished
+    end_ns = begun.wall_time_ns + finished.time_ns - begun.time_ns
+    for count in range(2):
+        planted.add(planted.event("one"))
+        event = planted.events[-1]
+        event.time_ns = end_ns + 1 + count
+        event.reserved.expire_time_ns = end_ns + 10**9
+        event.reserved.request_id = f"later-{count}"
+        event.reserved.reservation_key = key_of(f"later-{count}")
+    verdict = judged(planted, tmp_path)
+    assert verdict.ok, verdict.text()
+    assert verdict.figures["after_changes"] == 2
+    assert any("after the end of the history" in note for note in verdict.notes)
+
+
+def test_many_findings_of_one_kind_are_counted(sale: Recorded, tmp_path: Path) -> None:
+    planted = sale.copy()
+    for count in range(8):
+        event = planted.event("one")
+        planted.add(event)
+        planted.events[-1].reserved.request_id = f"n{count}"
+        planted.events[-1].reserved.reservation_key = key_of(f"n{count}")
+    verdict = judged(planted, tmp_path)
+    assert verdict.counts["never_asked"] == 8
+    assert "and 5 more" in verdict.text()

@@ -60,7 +60,7 @@ cdef extern from "atp/audit/audit.h" namespace "atp::audit" nogil:
     struct Figures:
         int64_t commands, calls, answered, unsent, changes, base_changes, expiries, unanswered
         int64_t unanswered_done, skus, holds, counts, unjudged, stock_refusals
-        int64_t overtaken_after_return, unexplained, memory_bytes, first, last, left_bytes
+        int64_t overtaken_after_return, unexplained, after_changes, memory_bytes, first, last, left_bytes
 
     cppclass Audit:
         Audit(int64_t, int64_t) except +

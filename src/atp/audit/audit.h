@@ -9,7 +9,7 @@ namespace atp::audit {
 struct Figures {
   std::int64_t commands = 0, calls = 0, answered = 0, unsent = 0, changes = 0, base_changes = 0;
   std::int64_t expiries = 0, unanswered = 0, unanswered_done = 0, skus = 0, holds = 0, counts = 0;
-  std::int64_t unjudged = 0, stock_refusals = 0, overtaken_after_return = 0, unexplained = 0;
+  std::int64_t unjudged = 0, stock_refusals = 0, overtaken_after_return = 0, unexplained = 0, after_changes = 0;
   std::int64_t memory_bytes = 0, first = 0, last = 0, left_bytes = 0;
 };
 
@@ -76,11 +76,15 @@ class Audit {
     ordering_.judge();
     Event event;
     for (const std::int64_t sequence : matching_.unasked) {
+      read_event(sequence, journal_.event_bytes(sequence), &event);
+      if (is_after_history(event)) {
+        ++after_changes_;
+        continue;
+      }
       if (may_be_of_lost_part(sequence)) {
         ++unexplained_;
         continue;
       }
-      read_event(sequence, journal_.event_bytes(sequence), &event);
       const std::uint32_t refused = matching_.find_refused(event);
       const std::string change = "change " + std::to_string(sequence);
       if (refused != kNobody) {
@@ -92,6 +96,15 @@ class Audit {
                       {sequence});
       }
     }
+  }
+
+  // The history had ended by then, and nothing later is of it: whoever asked was not recorded.
+  bool is_after_history(const Event& event) const {
+    if (event.sequence < matching_.last_explained) return false;
+    for (const HistoryFile& file : history_.files) {
+      if (!file.is_finished || event.time <= file.end_wall) return false;
+    }
+    return true;
   }
 
   // A recorder that was killed lost what it had buffered: it may have asked for what came later.
@@ -116,7 +129,7 @@ class Audit {
   Matching matching_;
   Truth truth_;
   Ordering ordering_;
-  std::int64_t unexplained_ = 0;
+  std::int64_t unexplained_ = 0, after_changes_ = 0;
 };
 
 inline Figures Audit::figures() const {
@@ -144,6 +157,7 @@ inline Figures Audit::figures() const {
   told.stock_refusals = ordering_.stock_refusals;
   told.overtaken_after_return = ordering_.overtaken_after_return;
   told.unexplained = unexplained_;
+  told.after_changes = after_changes_;
   told.memory_bytes = history_.bytes() + journal_.bytes() + stock_.bytes() + holds_.bytes() +
                       caps_.bytes() + matching_.bytes() + ordering_.bytes();
   return told;

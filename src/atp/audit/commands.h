@@ -45,6 +45,8 @@ struct HistoryFile {
   std::string clock_name, recorder;
   std::uint32_t clock = 0;       // files of one clock have the same
   std::int64_t last_time = 0;    // of its entries
+  std::int64_t wall_offset = 0;  // what its clock is behind the wall's
+  std::int64_t end_wall = 0;     // when it was finished, by the wall's
   std::int64_t torn_bytes = 0, calls = 0, answered = 0, unsent = 0, notes = 0;
   bool is_finished = false;
 };
@@ -131,6 +133,8 @@ class History {
         while (message.next()) {
           if (kind == 4 && message.tag() == 2) {
             file.unsent += message.get_int64();
+          } else if (kind == 6 && message.tag() == 1) {
+            file.end_wall = message.get_int64() + file.wall_offset;
           } else {
             message.skip();
           }
@@ -147,6 +151,8 @@ class History {
       switch (begun.tag()) {
         case 1: version = begun.get_int32(); break;
         case 2: file.clock_name = begun.get_string(); break;
+        case 3: file.wall_offset -= begun.get_int64(); break;
+        case 4: file.wall_offset += begun.get_int64(); break;
         case 5: file.recorder = begun.get_string(); break;
         default: begun.skip();
       }

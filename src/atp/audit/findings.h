@@ -58,7 +58,7 @@ struct Finding {
 
 class Findings {
  public:
-  static constexpr std::int64_t kKept = 10;
+  static constexpr std::int64_t kKept = 3;
 
   // True when this one is kept, and so worth a slice.
   bool is_wanted(Fault fault) { return ++counts_[static_cast<std::size_t>(fault)] <= kKept; }

@@ -18,6 +18,7 @@ class Matching {
   std::vector<std::uint32_t> explained_by;   // command of each change, or kNobody
   std::vector<std::int64_t> unasked;         // changes that nobody is known to have asked for
   std::int64_t first_explained = kNever;     // changes before it are the base
+  std::int64_t last_explained = 0;
   std::int64_t base_changes = 0, expiries = 0, unanswered_done = 0;
 
   Content& content() { return content_; }
@@ -65,6 +66,7 @@ class Matching {
     findings_->checked(Law::kAskedFor);
     const std::uint32_t command = explained_by[at];
     if (command != kNobody) {
+      last_explained = event.sequence;
       const Command& asking = history_->commands[command];
       read_asked(asking.method, asking.asked(), &asked_);
       why_ = content_.asked_for(asking.method, asked_, event);
@@ -73,6 +75,7 @@ class Matching {
     explained_by[at] = find_unknown(event);
     if (explained_by[at] != kNobody) {
       ++unanswered_done;
+      last_explained = event.sequence;
       history_->commands[explained_by[at]].sequence = event.sequence;
     } else if (event.sequence < first_explained) {
       ++base_changes;

@@ -79,6 +79,16 @@ class RefusedBasket {
     if (receipt != nullptr && receipt->sequence <= at) return nullptr;
     return "nothing had been done with this request id";
   }
+  // When the id came to stand for something, if that was later.
+  std::int64_t next_known_id(Text id, std::int64_t at) const {
+    const Key key = key_of(id);
+    const std::uint32_t hold = holds_->find_at(key, at);
+    const Receipt* receipt = holds_->find_receipt(key);
+    std::int64_t next = kNoMore;
+    if (hold != Holds::kNone && holds_->holds[hold].grant > at) next = holds_->holds[hold].grant;
+    if (receipt != nullptr && receipt->sequence > at) next = std::min(next, receipt->sequence);
+    return next;
+  }
 
  private:
   static constexpr std::int64_t kNoMore = 0x7fffffffffffffffll;

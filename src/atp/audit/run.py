@@ -99,6 +99,11 @@ def _notes(native: NativeAudit, files: list[str]) -> list[str]:
             f"{figures['unexplained']:,} changes may have been asked for by lost calls and were not"
             " judged"
         )
+    if figures["after_changes"]:
+        notes.append(
+            f"{figures['after_changes']:,} changes came after the end of the history: nobody is"
+            " asked who wanted them"
+        )
     if figures["unjudged"]:
         notes.append(
             f"{figures['unjudged']:,} refusals name a limit or a time that is the server's own, and"

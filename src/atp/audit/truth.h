@@ -30,6 +30,10 @@ class Truth {
     Found found;
     found.is_judged = prepare(command, to);
     if (!found.is_judged) return found;
+    if (command.fate == Fate::kRefused && told_.sequence != 0) {
+      found.why = "it tells of a change, and is a refusal";
+      return found;
+    }
     if (command.fate == Fate::kRepeat) from = std::max(from, told_.sequence);
     std::int64_t at = from;
     while (true) {
@@ -57,6 +61,8 @@ class Truth {
     hold_ = Holds::kNone;
     is_basket_ = false;
     const Method method = command.method;
+    is_reused_ = command.fate == Fate::kRefused && !asked_.request_id.empty() &&
+                 told_.outcome == (method == Method::kReserve ? 3 : 2);
     if (method == Method::kReserve) {
       if (command.fate == Fate::kRepeat) {
         hold_ = holds_->find_at(key_of(asked_.request_id), to);
@@ -90,6 +96,7 @@ class Truth {
       next = std::min(next, after);
     }
     if (!told_.cap.empty()) next = std::min(next, caps_->next_change(first_text(told_.cap), at));
+    if (is_reused_) next = std::min(next, basket_.next_known_id(asked_.request_id, at));
     return is_basket_ ? std::min(next, basket_.next(at)) : next;
   }
   static Text first_text(Text message) {
@@ -215,7 +222,12 @@ class Truth {
       if (told.sku != asked_.lines[i].sku) return "it tells of other SKUs";
       const Version* version = stock_->at(skus_[i], at);
       if ((version != nullptr) != told.known) return "the SKU was known, or not";
-      if (version == nullptr) continue;
+      if (version == nullptr) {
+        const bool is_empty = told.on_hand == 0 && told.held == 0 && told.available == 0 &&
+                              told.sequence == 0 && told.first_expire == 0;
+        if (!is_empty) return "the SKU was unknown";
+        continue;
+      }
       if (told.sequence != version->sequence) return "the SKU's last change was another";
       const std::int64_t available = std::max<std::int64_t>(0, version->on_hand - version->held);
       if (told.on_hand != version->on_hand || told.held != version->held ||
@@ -240,7 +252,12 @@ class Truth {
       }
     }
     if (command.fate == Fate::kRepeat) {
-      if (is_setting) return on_hand == asked_.on_hand ? nullptr : "other units were on hand";
+      if (is_setting) {
+        if (version == nullptr || version->sequence != told_.sequence) {
+          return "the SKU's last change was another";
+        }
+        return on_hand == asked_.on_hand ? nullptr : "other units were on hand";
+      }
       const Receipt* receipt = holds_->find_receipt(key_of(asked_.request_id));
       const bool is_so = receipt != nullptr && receipt->sequence == told_.sequence;
       return is_so ? nullptr : "this had not been done";
@@ -267,6 +284,7 @@ class Truth {
   std::vector<std::uint32_t> skus_;
   std::uint32_t hold_ = Holds::kNone;
   bool is_basket_ = false;
+  bool is_reused_ = false;  // it says that its request id stands for something else
   HoldThen then_;
 };
 

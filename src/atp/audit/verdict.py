@@ -105,14 +105,13 @@ class Verdict:
     def text(self) -> str:
         """The verdict for people, many lines."""
         lines = []
-        for finding in self.findings:
-            total = self.counts[finding.name]
-            lines += [
-                f"{finding.name} (law {finding.law}: {_MEANING[finding.law]}), {total:,} in all",
-                f"  {finding.text}",
-                *(f"    {line}" for line in finding.slice),
-                "",
-            ]
+        for name, total in self.counts.items():
+            shown = [finding for finding in self.findings if finding.name == name]
+            lines.append(f"{name} (law {shown[0].law}: {_MEANING[shown[0].law]}), {total:,} in all")
+            for finding in shown:
+                lines += [f"  {finding.text}", *(f"    {line}" for line in finding.slice)]
+            more = f"  and {total - len(shown):,} more" if total > len(shown) else ""
+            lines += [more, ""] if more else [""]
         lines += ["checks made:"]
         lines += [f"  {self.checks[law]:>15,}  {law}: {meaning}" for law, meaning in LAWS]
         lines += ["", *self._figures(), *(f"note: {note}" for note in self.notes)]
@@ -126,7 +125,8 @@ class Verdict:
             f"{of['commands']:,} commands in {of['calls']:,} calls, {of['unanswered']:,} of them"
             f" without an answer ({of['unanswered_done']:,} were done)",
             f"{of['changes']:,} changes, {of['first']:,} to {of['last']:,}:"
-            f" {of['base_changes']:,} before the history, {of['expiries']:,} expiries",
+            f" {of['base_changes']:,} before the history, {of['after_changes']:,} after it,"
+            f" {of['expiries']:,} expiries",
             f"{of['skus']:,} SKUs, {of['holds']:,} holds, {of['counts']:,} counts of caps",
             f"{of['stock_refusals']:,} refusals for want of units;"
             f" {of['overtaken_after_return']:,} of them before somebody who asked later was granted"
