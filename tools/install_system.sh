@@ -15,6 +15,7 @@ need_program redis-check-rdb redis-tools # a peer in the benchmarks, see bench/r
 # The peers of bench/test_peers.py; h2load is below.
 need_program redis-benchmark redis-tools
 need_program nghttpd nghttp2-server
+need_program promtool prometheus # checks the alert rules, and scrapes in tests
 compgen -G "/usr/lib/postgresql/*/bin/pgbench" >/dev/null || missing+=(postgresql)
 # Who must be able to talk to a server, see tests/interop.
 for pair in node:nodejs npm:npm nginx:nginx-light haproxy:haproxy curl:curl h2load:nghttp2-client \
