@@ -1,5 +1,5 @@
 """docs/operations.md is true: its commands run, its example is reckoned right, its figures are
-those that were measured.
+those that were measured, and each alert has its heading.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from server_process import COMMAND, ROOT, clean_environment, serving
 
 SECONDS = 60.0
 PAGE = ROOT / "docs" / "operations.md"
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
@@ -99,6 +100,17 @@ def test_the_figures_are_those_that_were_measured() -> None:
         figure = float(found[1].replace(",", "")) * (1e6 if found[2] else 1)
         # Rounded, and never in favour of the reader's hopes by more than a part in a hundred.
         assert 0.8 * figure <= float(told.replace(",", "")) <= 1.01 * figure, (name, told, figure)
+
+
+def test_each_alert_has_its_heading_and_each_heading_its_alert() -> None:
+    alerts = re.findall(r"^ +- alert: (\w+)$", ALERTS.read_text(encoding="utf-8"), re.MULTILINE)
+    headings = re.findall(r"^### (\w+)$", section("Alerts"), re.MULTILINE)
+    assert len(alerts) > 10
+    assert headings == alerts
+    for name, text in re.findall(r"^### (\w+)\n\n(.*?)(?=\n\n|\Z)", section("Alerts"), re.M | re.S):
+        severity = re.search(rf"alert: {name}\n.*?severity: (\w+)", ALERTS.read_text(), re.DOTALL)
+        assert severity is not None
+        assert text.startswith(f"*{severity[1]}.*"), name
 
 
 def test_what_the_log_sends_its_reader_to_is_there() -> None:

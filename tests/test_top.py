@@ -192,7 +192,7 @@ def test_it_speaks_tls_as_other_commands_do(tmp_path_factory: pytest.TempPathFac
     with serving(*options) as server:
         port = server.control_plane.rpartition(":")[2]
         asked = ("top", "--once", "--interval", "100ms", "--control-address", f"localhost:{port}")
-        trusting = (*asked, "--tls-ca", str(keys.authority.cert), "--timeout", "3s")
+        trusting = (*asked, "--tls-ca", str(keys.authority.cert), "--timeout", "1s")
         shown = (*trusting, "--tls-cert", str(keys.client.cert), "--tls-key", str(keys.client.key))
         assert run_atp(*shown).returncode == 0
         assert run_atp(*trusting).returncode == 3
