@@ -5,6 +5,7 @@ A server in Python on grpcio, which shares no code with either side, answers bat
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 
 from atp import Client, load
 from atp.cli.load_options import SKU_PREFIX
+from atp.cli.load_report import ProgressLine
 from atp.load import Kind, LoadFailed, LoadPlan, Spread
 from atp.v1 import reservation_pb2 as pb
 from atp.v1 import reservation_service_pb2 as service_pb
@@ -183,3 +185,19 @@ def test_the_command_says_what_went_wrong() -> None:
     ended = Command()("load-test", "--skus", 10**9)
     assert (ended.status, ended.err.count("\n")) == (2, 1)
     assert "skus is 1000000000" in ended.err
+
+
+def test_a_terminal_shows_how_far_it_is(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that is written over, and is gone at the end; a file gets none of it."""
+    result = load.run(plan(server.data_plane, "shown-"))
+    for is_terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        line = ProgressLine()
+        line.show(result)
+        line.end()
+        shown = capsys.readouterr().err
+        assert "\n" not in shown
+        assert ("200 answered" in shown) == is_terminal
+        assert shown.endswith("\r") == is_terminal

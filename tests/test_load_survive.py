@@ -225,3 +225,5 @@ def test_a_connection_on_which_nothing_comes_is_left(tmp_path: Path) -> None:
     assert result.reconnects >= 1
     assert result.lost >= 5
     assert sum(result.reserves.values()) == len(asked) == 50
+    # Who asked again has waited since the first time.
+    assert result.latency_ms(1.0) > 200

@@ -171,6 +171,19 @@ def test_a_fault_of_the_server_fails_the_load(fault: str) -> None:
     assert failed.value.result is not None
 
 
+def test_the_reason_was_overwritten_by_the_fields_after_it() -> None:
+    """The decoder gives each field's memory to later ones: what is to be told must be a copy."""
+    more = [(f"x-other-{number}", "b" * 40) for number in range(20)]
+    block = http2.fields(("grpc-status", "13"), ("grpc-message", "a" * 40), *more)
+
+    def answer(call: Asked) -> bytes:
+        return frame(HEADERS, END_HEADERS | END_STREAM, call.stream, http2.HEADS + block)
+
+    with scripted(answer) as address, pytest.raises(LoadFailed) as failed:
+        load.run(plan(address))
+    assert str(failed.value) == f"{CALLS} calls ended as INTERNAL, the first: {'a' * 40}"
+
+
 def test_a_server_that_files_no_header_fields_is_sent_all_in_full() -> None:
     blocks: list[bytes] = []
 

@@ -115,6 +115,7 @@ FLAVOURS = (
             "tests/test_apply_refused.py",
             "tests/test_scan.py",
             "tests/test_read_ahead.py",
+            "tests/test_load_wire.py",
         ),
         1.0,
     ),

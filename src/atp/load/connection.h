@@ -218,7 +218,9 @@ class Connection final : public Wire {
     const std::int64_t most = std::min(pattern.batch, kBatchMost - pattern.batch);
     for (std::int64_t left = std::max<std::int64_t>(most, 1);
          left > 0 && traffic()->errands.is_owed(); --left) {
-      add(batch, traffic()->errands.take());
+      Errand errand = traffic()->errands.take();
+      batch->due = std::min(batch->due, errand.since);  // its time is that of who waits longest
+      add(batch, std::move(errand));
     }
   }
 
@@ -264,7 +266,7 @@ class Connection final : public Wire {
       http = "HTTP status " + std::to_string(slot->http_status);
       text = http;
     }
-    traffic()->finish(slot->status, text, slot->errand.due, now_);
+    traffic()->finish(slot->status, text, slot->errand.since, now_);
     record_ended(slot->number, slot->status, slot->response, text, details);
     if (slot->status == 0 && !slot->has_message) ++traffic()->tally.malformed;
     if (slot->verdict.is_judged) {

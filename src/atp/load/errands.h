@@ -29,7 +29,8 @@ struct Errand {
   std::uint8_t tries = 0;    // how often it was sent before and not answered, or turned away
   std::uint32_t basket = 0;
   std::uint64_t number = 0;  // names its request id; each reserve and each extend has its own
-  std::int64_t due = 0;      // from when on its time counts
+  std::int64_t due = 0;      // when it is to be sent
+  std::int64_t since = 0;    // from when on its time counts: when it was due first
   std::string hold;          // what a commit, a release or an extend is about
 };
 

@@ -16,8 +16,8 @@ namespace atp::load {
 struct AnswerHeads {
   int http_status = 0;
   int grpc_status = -1;
-  std::string_view grpc_message;  // this and the next until another block is read
-  std::string_view details;       // of a status that is not OK, as base64
+  std::string grpc_message;  // a copy, as the decoder forgets a field when it reads the next one
+  std::string details;       // of a status that is not OK, as base64
 };
 
 class RequestTable {

@@ -46,7 +46,7 @@ struct Traffic {
     Errand errand;
     errand.basket = next_basket_;
     if (++next_basket_ == requests.baskets()) next_basket_ = 0;
-    errand.due = due;
+    errand.due = errand.since = due;
     errand.number = next_number_++;
     errand.kind = requests.basket(errand.basket).looks && pattern.batch == 0 ? Kind::kLook
                                                                              : Kind::kReserve;
@@ -114,7 +114,7 @@ struct Traffic {
       Errand again = errand;
       again.is_repeat = true;
       again.tries = 0;
-      again.due = is_granted ? now : now + basket.think_ns;
+      again.due = again.since = is_granted ? now : now + basket.think_ns;
       again.was_granted = is_granted;
       errands.add(std::move(again), now);
     }
@@ -137,7 +137,7 @@ struct Traffic {
     errand.kind = kind;
     errand.basket = before.basket;
     errand.number = kind == Kind::kExtend ? next_number_++ : before.number;
-    errand.due = now + after;
+    errand.due = errand.since = now + after;
     errand.hold = hold;
     errands.add(std::move(errand), now);
   }

@@ -46,7 +46,7 @@ class Wire {
     const ssize_t got = recv(socket_, in_.data() + filled_, in_.size() - filled_, 0);
     if (got <= 0) {
       if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-      return end(got == 0 ? "the server closed the connection" : strerror(errno));
+      return end_socket(got == 0 ? 0 : errno);
     }
     filled_ += static_cast<std::size_t>(got);
     traffic_->tally.bytes_received += got;
@@ -62,7 +62,7 @@ class Wire {
       if (sent < 0) {
         if (errno == EINTR) continue;
         if (errno == EAGAIN) return blocked_ = true;
-        return end(strerror(errno));
+        return end_socket(errno);
       }
       sent_ += static_cast<std::size_t>(sent);
       traffic_->tally.bytes_sent += sent;
@@ -102,6 +102,12 @@ class Wire {
   static constexpr std::size_t kInBytes = 256 << 10;
   static constexpr std::int64_t kTopUp = kWindowMax / 4;
   static constexpr std::size_t kBlockBytesMax = 1 << 20;
+
+  // A reset is what a close is called when the server had not read all.
+  bool end_socket(int error) {
+    const bool is_closed = error == 0 || error == ECONNRESET || error == EPIPE;
+    return end(is_closed ? "the server closed the connection" : strerror(error));
+  }
 
   bool take_frames() {
     std::size_t at = 0;
