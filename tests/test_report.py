@@ -187,6 +187,18 @@ def test_files_of_several_recorders_are_one_sale(tmp_path: Path) -> None:
     assert figures["commands"]["Reserve"] == {"GRANTED": 2, "STOCK_SHORT": 2}
 
 
+def test_files_of_several_clocks_are_no_one_sale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        monkeypatch.setattr("atp.history.clock.clock_name", lambda name=name: name)
+        recording = Recording(tmp_path, name)
+        recording.reserve(0, 1, "GRANTED")
+        recording.writer.close()
+    with pytest.raises(HistoryDamaged, match="several clocks"):
+        report.make(tmp_path, None, None)
+
+
 def test_what_is_no_history_is_told_with_its_file(tmp_path: Path) -> None:
     with pytest.raises(HistoryDamaged, match=r"no file \*\.history"):
         report.make(tmp_path, None, None)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SIZE = (4.8, 2.7)
 FONT_SIZE = 8.5
+MARGINS = {"left": 0.125, "right": 0.97, "bottom": 0.16, "top": 0.85}
+"""Of each chart, as shares of its size: room for two rows of legend, and for the axes' words."""
 MOMENT_SHARE = 0.004
 """A fault that is but a moment is drawn this wide, as a share of the time."""
 CAPS_SHOWN = 7
@@ -95,7 +97,8 @@ def drawn(sale: Sale) -> list[Chart]:
     for number, plan in enumerate(plans(sale)):
         # Names within a drawing come from its salt: drawings of one page must not share any.
         with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": f"chart {number}"}):
-            drawing = make_figure(figsize=SIZE, layout="constrained")
+            drawing = make_figure(figsize=SIZE)
+            drawing.subplots_adjust(**MARGINS)
             _draw_into(drawing.subplots(), sale, plan, columns=4)
             drawing.axes[0].set_xlabel(TIME_LABEL)
             made.append(Chart(plan.title, plan.text, _svg_of(drawing, plan)))

@@ -117,6 +117,9 @@ def read_sale(history: Path, data: Path | None) -> Sale:
     begun = tuple(each.begun for each in others if each.WhichOneof("entry") == "begun")
     if not begun:
         raise HistoryDamaged(files[0], 0, "the file does not begin as one")
+    if len({each.clock_name for each in begun}) > 1:
+        what = "its files are of several clocks, whose times can't be compared: read them apart"
+        raise HistoryDamaged(history, 0, what)
     asked = scan.asked()
     stock = None
     if data is not None:
