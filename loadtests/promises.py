@@ -76,7 +76,8 @@ def bots_were_stopped(figures: Figures) -> str:
 
 def demand_met_stock(figures: Figures) -> str:
     """More was asked for than there was."""
-    asked, there = figures["units"]["asked"], figures["units"]["received"]
+    units = figures["units"]
+    asked, there = units["asked"], units["on_hand"] + units["sold"]
     if asked > there:
         return ""
     return f"only {asked:,} units were asked for, and there were {there:,}: no drop"

@@ -20,8 +20,10 @@ from atp import report
 from atp.audit import Verdict, audit
 from atp.cli.supervisor import Supervisor
 from atp.history import HistoryWriter
+from atp.journal.copy_store import copy_store
+from atp.journal.directory import Places
 from atp.replay.clock import Clock
-from loadtests import faults, promises, shelves
+from loadtests import faults, promises
 from loadtests.engines import Engine, Locust
 from loadtests.faults.disk import Disk
 from loadtests.faults.proxy import Proxy
@@ -29,6 +31,7 @@ from loadtests.faults.scene import Scene
 from loadtests.native import Native
 from loadtests.profiles import Profile
 from loadtests.sale import Sale
+from loadtests.shelves import Shelves
 
 LEFT = (
     *("history", "data", "switches", "report.html", "report.json"),
@@ -112,9 +115,15 @@ def rehearse(options: Options) -> Ended:
             run=run,
             seed=options.seed,
         )
-        shelves.set_up(options.profile, control_address, writer)
+        there = Shelves(options.profile, control_address, writer)
+        there.set_up()
         options.tell(f"the sale begins: {options.profile.seconds:g} s of {options.profile.name}")
         _hold(options, sale, Scene(writer, server, proxy, disk))
+        if server is None:
+            there.put_back()
+    if options.data is not None:
+        # It is written on: what is audited is a copy, taken in the order that makes it one.
+        data = copy_store(Places(options.data), options.out / "data").path
     return _judge(options, data)
 
 

@@ -1,10 +1,13 @@
 """Puts the goods on the shelves and the caps in force before a sale, all of it on record.
 
-Owns the set-up's calls. What the server had before stays: other SKUs and caps are left alone.
+Owns the set-up's calls, and putting caps back on a server that was there before and stays: its
+other SKUs and caps are left alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -25,21 +28,61 @@ class NotSetUp(Exception):
     """The server would not take the stock or the caps of the sale; says which, and why."""
 
 
-def set_up(profile: Profile, control_address: str, writer: HistoryWriter) -> None:
-    """Stock and caps as the profile has them. Raises NotSetUp."""
-    options = ChannelOptions(own_connection=True).as_grpc(None)
-    with grpc.insecure_channel(control_address, options=options) as bare:
-        channel = record_calls(bare, writer)
-        try:
-            _set_stock(StockServiceStub(channel), list(profile.goods.stock()))
+class Shelves:
+    """A server's stock and caps, by its control plane; what is changed there is in the history."""
+
+    def __init__(self, profile: Profile, control_address: str, writer: HistoryWriter) -> None:
+        self._profile = profile
+        self._address = control_address
+        self._writer = writer
+        self._found: list[caps_pb.Cap | None] = []
+        """For each of the profile's caps, the one of that name that was there before."""
+
+    def set_up(self) -> None:
+        """Stock and caps as the profile has them. Raises NotSetUp."""
+        with self._calling() as channel:
+            _set_stock(StockServiceStub(channel), list(self._profile.goods.stock()))
             caps: Any = CapServiceStub(channel)
-            for cap in profile.caps:
+            for cap in self._profile.caps:
+                self._found.append(_find(caps, cap.cap_id))
                 caps.SetCap(caps_pb.SetCapRequest(cap=cap), timeout=DEADLINE_S)
-        except grpc.RpcError as error:
-            code = error.code()
-            details = error.details()
-            raise NotSetUp(f"{control_address}: {code.name}: {details}") from None
-    writer.flush()
+
+    def put_back(self) -> None:
+        """The caps as they were found; stock stays, for what was sold is sold. Raises NotSetUp."""
+        with self._calling() as channel:
+            caps: Any = CapServiceStub(channel)
+            for cap, found in zip(self._profile.caps, self._found, strict=True):
+                if found is None:
+                    request = caps_pb.RemoveCapRequest(cap_id=cap.cap_id)
+                    caps.RemoveCap(request, timeout=DEADLINE_S)
+                else:
+                    found.ClearField("etag")
+                    caps.SetCap(caps_pb.SetCapRequest(cap=found), timeout=DEADLINE_S)
+
+    @contextmanager
+    def _calling(self) -> Iterator[grpc.Channel]:
+        options = ChannelOptions(own_connection=True).as_grpc(None)
+        with grpc.insecure_channel(self._address, options=options) as bare:
+            try:
+                yield record_calls(bare, self._writer)
+            except grpc.RpcError as error:
+                code = error.code()
+                told = f"{self._address}: {code.name}: {error.details()}"
+                raise NotSetUp(told) from None
+        self._writer.flush()
+
+
+def _find(caps: Any, cap_id: str) -> caps_pb.Cap | None:
+    """The cap of this name, None when there is none."""
+    try:
+        found: caps_pb.Cap = caps.GetCap(
+            caps_pb.GetCapRequest(cap_id=cap_id), timeout=DEADLINE_S
+        ).cap
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            return None
+        raise
+    return found
 
 
 def _set_stock(stub: Any, stock: list[tuple[str, int]]) -> None:

@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from atp.client import Client
 from atp.history import list_files, read
+from atp.vocabulary import Cap, CapSubject
 from loadtests import faults
 from loadtests.profiles import PROFILES
 from sale_history import Recording
-from server_process import ROOT, clean_environment, run_atp
+from server_process import ROOT, clean_environment, run_atp, serving
 
 SECONDS_MOST = 120
 AT_ONCE = 4
@@ -52,8 +54,8 @@ class Held(NamedTuple):
         return made
 
 
-def hold(name: str, out: Path) -> Held:
-    """Runs one of RUNS to its end."""
+def hold(name: str, out: Path, *more: str) -> Held:
+    """Runs one of RUNS, or a profile with these words, to its end."""
     command = [
         sys.executable,
         "-m",
@@ -64,7 +66,7 @@ def hold(name: str, out: Path) -> Held:
         str(out),
     ]
     done = subprocess.run(
-        [*command, *RUNS[name]],
+        [*command, *(more or RUNS[name])],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,
@@ -189,3 +191,22 @@ def test_a_violation_that_is_planted_in_a_history_is_named_with_status_1(
     assert ended.returncode == 1, ended
     assert "VIOLATED" in ended.stderr
     assert "Violated: not every answer was true." in page.read_text()
+
+
+def test_a_server_that_runs_already_is_audited_meanwhile_and_gets_its_caps_back(
+    tmp_path: Path,
+) -> None:
+    basket = Cap("basket", CapSubject.RESERVATION, 7)
+    with serving() as server, Client(server.data_plane, server.control_plane) as client:
+        client.set_stock("OTHER", 3)
+        client.set_cap(basket)
+        one = hold(
+            "steady",
+            tmp_path / "out",
+            *("--users", "15", "--seconds", "3", "--data", str(server.folder / "atp-data")),
+            *("--data-address", server.data_plane, "--control-address", server.control_plane),
+        )
+        assert one.status == 0, one.screen + one.errors
+        assert one.figures["verdict"]["ok"] is True
+        assert [status.cap for status in client.iterate_caps()] == [basket]
+        assert client.get_stock("OTHER").available == 3, "it serves on"

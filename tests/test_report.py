@@ -130,12 +130,15 @@ def test_stock_over_time_is_the_journals(tmp_path: Path) -> None:
         (-900, stock("TEA", 100, 100)),
         (-800, stock("MUG", 5, 5)),
         (-700, cap_set("customer")),
+        (-600, reserved(7, TEA=30)),
+        (-500, ended("committed", 7)),
+        (-400, stock("TEA", 100, 130)),
         (5, reserved(1, TEA=10, MUG=2)),
         (505, ended("committed", 1, TEA=4)),
         (1_005, reserved(2, TEA=20)),
         (1_505, ended("released", 1)),
         (1_605, reserved(3, replaces=2, TEA=7)),
-        (1_705, stock("TEA", 146, 150)),
+        (1_705, stock("TEA", 146, 180)),
         (2_005, ended("expired", 3)),
         (2_105, ended("committed", 99)),
     )
@@ -156,11 +159,11 @@ def test_stock_over_time_is_the_journals(tmp_path: Path) -> None:
     assert at(1_700) == (146, 7, 4)
     assert at(2_390) == (146, 0, 4)
     assert figures["stock"]["TEA"] == {
-        **{"asked": 24, "on_hand": 146, "held": 0, "sold": 4, "received": 150},
-        **{"adjusted": 0, "held_most": 26},
+        **{"asked": 24, "on_hand": 146, "held": 0, "sold": 4, "received": 180},
+        **{"adjusted": 0, "held_most": 30},
     }
     assert figures["units"]["sold"] == 4
-    assert figures["changes"]["reserved"] == 3
+    assert figures["changes"]["reserved"] == 4
     assert figures["changes"]["cap_set"] == 1
 
 

@@ -133,7 +133,8 @@ cdef class JournalScan:
         return copied(self.scan.levels, (len(self.chosen), 3, self.steps))
 
     def stock(self):
-        # Every SKU at the end: (on hand, held, sold, received, adjusted, most that was held).
+        # Every SKU at the end: units on hand, held, sold, received, adjusted, the most that was held,
+        # and what was sold before the first step, once levels() was asked.
         cdef N.ByName[uint32_t].iterator it = self.scan.numbers.begin()
         cdef N.StockLevel level
         made = {}
@@ -141,7 +142,7 @@ cdef class JournalScan:
             level = self.scan.stock[dereference(it).second]
             made[dereference(it).first.decode()] = (
                 level.on_hand, level.held, level.sold, level.received, level.adjusted,
-                level.held_most,
+                level.held_most, level.sold_before,
             )
             preincrement(it)
         return made

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atp.report import percentiles
-from atp.report.reading import Sale
+from atp.report.reading import STOCK_FIELDS, Sale
 from atp.report.words import CHECKOUT_KINDS, KINDS, RESERVE, code_word, status_word
 
 TENTHS = 10
-STOCK_FIELDS = ("on_hand", "held", "sold", "received", "adjusted", "held_most")
 CHANGE_FIELDS = {
     "reserved": 2,
     "committed": 3,
@@ -185,8 +184,8 @@ def _units(sale: Sale) -> dict[str, int]:
     made = {"asked": sale.totals["units_asked"]}
     if sale.stock is not None:
         rows = sale.stock.at_end.values()
-        for place, name in enumerate(STOCK_FIELDS[:-1]):
-            made[name] = sum(row[place] for row in rows)
+        for name in STOCK_FIELDS[:-1]:
+            made[name] = sum(row[name] for row in rows)
     return made
 
 
@@ -198,5 +197,5 @@ def _stock(sale: Sale) -> dict[str, dict[str, int]] | None:
     for sku in sale.stock.hot:
         found = sale.stock.at_end.get(sku)
         if found is not None:
-            made[sku] = {"asked": sale.asked[sku], **dict(zip(STOCK_FIELDS, found, strict=True))}
+            made[sku] = {"asked": sale.asked[sku], **found}
     return made

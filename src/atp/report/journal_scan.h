@@ -19,6 +19,7 @@ namespace atp::report {
 
 struct StockLevel {
   int64_t on_hand = 0, held = 0, sold = 0, received = 0, adjusted = 0, held_most = 0;
+  int64_t sold_before = 0;  // until the first step
 };
 
 struct HeldLine {
@@ -68,7 +69,10 @@ class JournalScan {
   }
 
   // The steps after the last change are as it left them.
-  void finish() { go_to(steps); }
+  void finish() {
+    if (!has_begun) note_before();
+    go_to(steps);
+  }
 
   const int64_t begin_ns, step_ns;
   const int steps;
@@ -111,12 +115,19 @@ class JournalScan {
     }
   }
 
+  void note_before() {
+    has_begun = true;
+    for (StockLevel& level : stock) level.sold_before = level.sold;
+  }
+
   void apply(Message event) {
     while (event.next()) {
       const uint32_t kind = event.tag();
       if (kind == 1) {
         const int64_t time_ns = event.get_int64();
-        if (time_ns > begin_ns) go_to((time_ns - begin_ns) / step_ns);
+        if (time_ns <= begin_ns) continue;
+        if (!has_begun) note_before();
+        go_to((time_ns - begin_ns) / step_ns);
         continue;
       }
       if (kind < 10) ++changes[kind];
@@ -219,6 +230,7 @@ class JournalScan {
   }
 
   int64_t step_now = 0;
+  bool has_begun = false;
   tsl::robin_map<Key, std::vector<HeldLine>, KeyHash> holds;
 };
 

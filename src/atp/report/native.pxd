@@ -44,7 +44,7 @@ cdef extern from "atp/report/history_scan.h" namespace "atp::report" nogil:
 
 cdef extern from "atp/report/journal_scan.h" namespace "atp::report" nogil:
     cppclass StockLevel:
-        int64_t on_hand, held, sold, received, adjusted, held_most
+        int64_t on_hand, held, sold, received, adjusted, held_most, sold_before
 
     cppclass JournalScan:
         JournalScan(int64_t begin_ns, int64_t step_ns, int steps, vector[string] chosen) except +

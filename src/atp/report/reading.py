@@ -21,9 +21,11 @@ from atp.report import _native
 from atp.v1.history_pb2 import HistoryBegun, HistoryEntry, HistoryNote
 
 STEPS_MOST = 240
+SOLD = 2
+"""Place of the units sold among the levels of a SKU."""
 HOT_SKUS = 6
-RECEIVED = 3
-"""Place of the units received among the facts of a SKU."""
+STOCK_FIELDS = ("on_hand", "held", "sold", "received", "adjusted", "held_most")
+"""What is known of a SKU at the end, in the order of the native pass."""
 NICE = (1, 2, 5)
 ENDINGS = {"start": "kill", "resume": "pause"}
 """Notes that end a fault, and which; `..._over` ends the fault of that name."""
@@ -50,8 +52,8 @@ class Stock:
     hot: tuple[str, ...]
     levels: NDArray[np.int64]
     """(hot SKU; on hand, held, sold; step)."""
-    at_end: Mapping[str, tuple[int, int, int, int, int, int]]
-    """On hand, held, sold, received, adjusted, and the most that was held at once."""
+    at_end: Mapping[str, Mapping[str, int]]
+    """STOCK_FIELDS of every SKU; what was sold before the sale is not in it."""
     changes: tuple[int, ...]
     first_sequence: int
     last_sequence: int
@@ -165,11 +167,19 @@ def _span(files: list[Path]) -> tuple[int, int]:
     return min(first_ns), max(last_ns)
 
 
-def _hottest(asked: Mapping[str, int], received: Mapping[str, int]) -> list[str]:
+def _fields(facts: tuple[int, ...]) -> dict[str, int]:
+    """A SKU's facts by name, with what was sold in the sale alone."""
+    made = dict(zip(STOCK_FIELDS, facts, strict=False))
+    made["sold"] -= facts[-1]
+    return made
+
+
+def _hottest(asked: Mapping[str, int], at_end: Mapping[str, Mapping[str, int]]) -> list[str]:
     """The SKUs that were fought over: much asked for, and much for what there was."""
 
     def heat(sku: str) -> float:
-        return asked[sku] * (asked[sku] / max(1, received.get(sku, 0)))
+        there = at_end[sku]["on_hand"] + at_end[sku]["sold"] if sku in at_end else 0
+        return asked[sku] * (asked[sku] / max(1, there))
 
     return sorted(asked, key=lambda sku: (-heat(sku), sku))[:HOT_SKUS]
 
@@ -191,16 +201,20 @@ def _read_stock(
                 scan.feed(_bytes_of(path))
             except ValueError as error:
                 raise JournalUnreadable(f"{path}: {error}") from None
-        received = {sku: facts[RECEIVED] for sku, facts in scan.stock().items()}
-        hot, chosen = chosen, _hottest(asked, received)
+        levels = scan.levels()
+        stock = scan.stock()
+        at_end = {sku: _fields(facts) for sku, facts in stock.items()}
+        hot, chosen = chosen, _hottest(asked, at_end)
+    for number, sku in enumerate(hot):
+        levels[number, SOLD] -= stock[sku][-1]
     totals = scan.totals()
     numbers = {name: value for name, value in totals.items() if isinstance(value, int)}
     changes = totals["changes"]
     assert isinstance(changes, list)
     return Stock(
         hot=tuple(hot),
-        levels=scan.levels(),
-        at_end=scan.stock(),
+        levels=levels,
+        at_end=at_end,
         changes=tuple(changes),
         **numbers,
     )
