@@ -43,6 +43,9 @@ cdef extern from "atp/audit/audit.h" namespace "atp::audit" nogil:
         uint32_t in_batch
         int32_t status
 
+    cppclass Commands "atp::audit::Table<atp::audit::Command>":
+        const Command& operator[](size_t)
+
     cppclass HistoryFile:
         string clock_name
         string recorder
@@ -50,7 +53,7 @@ cdef extern from "atp/audit/audit.h" namespace "atp::audit" nogil:
         cbool is_finished
 
     cppclass History:
-        vector[Command] commands
+        Commands commands
         vector[HistoryFile] files
 
     cppclass Journal:
@@ -60,7 +63,8 @@ cdef extern from "atp/audit/audit.h" namespace "atp::audit" nogil:
     struct Figures:
         int64_t commands, calls, answered, unsent, changes, base_changes, expiries, unanswered
         int64_t unanswered_done, skus, holds, counts, unjudged, stock_refusals
-        int64_t overtaken_after_return, unexplained, after_changes, memory_bytes, first, last, left_bytes
+        int64_t overtaken_after_return, unexplained, after_changes
+        int64_t memory_bytes, first, last, left_bytes
 
     cppclass Audit:
         Audit(int64_t, int64_t) except +

@@ -9,7 +9,8 @@ namespace atp::audit {
 struct Figures {
   std::int64_t commands = 0, calls = 0, answered = 0, unsent = 0, changes = 0, base_changes = 0;
   std::int64_t expiries = 0, unanswered = 0, unanswered_done = 0, skus = 0, holds = 0, counts = 0;
-  std::int64_t unjudged = 0, stock_refusals = 0, overtaken_after_return = 0, unexplained = 0, after_changes = 0;
+  std::int64_t unjudged = 0, stock_refusals = 0, overtaken_after_return = 0;
+  std::int64_t unexplained = 0, after_changes = 0;
   std::int64_t memory_bytes = 0, first = 0, last = 0, left_bytes = 0;
 };
 
@@ -50,6 +51,7 @@ class Audit {
     if (journal_.records.empty()) throw Unusable("the journal has no change");
     if (history_.commands.empty()) throw Unusable("the history has no call");
     matching_.prepare(&caps_);
+    holds_.expect(static_cast<std::size_t>(journal_.grants), journal_.records.size());
     // Some at a time, so that what many of them want of memory is on its way at once.
     constexpr std::int64_t kAhead = 32;
     std::vector<Event> events(kAhead);
@@ -61,7 +63,10 @@ class Audit {
         matching_.fetch(at);
         ledger_.prepare(event);
       }
-      for (std::int64_t at = first; at < end; ++at) matching_.fetch_bytes(at);
+      for (std::int64_t at = first; at < end; ++at) {
+        matching_.fetch_bytes(at);
+        ledger_.fetch(events[static_cast<std::size_t>(at - first)]);
+      }
       for (std::int64_t at = first; at < end; ++at) {
         const Event& event = events[static_cast<std::size_t>(at - first)];
         matching_.before(event);

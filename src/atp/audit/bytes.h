@@ -11,7 +11,9 @@
 
 #include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -155,9 +157,33 @@ inline T number_at(const char* at) {
   return number;
 }
 
+// Memory for large tables, in pages of 2 MiB where the system has them: the audit looks at places
+// far apart, and each small page would have to be found first.
 template <class T>
-inline std::int64_t bytes_of(const std::vector<T>& many) {
-  return static_cast<std::int64_t>(many.capacity() * sizeof(T));
+struct Roomy {
+  using value_type = T;
+  static constexpr std::size_t kPage = 2 * 1024 * 1024;
+  Roomy() = default;
+  template <class Other>
+  Roomy(const Roomy<Other>&) {}
+  T* allocate(std::size_t count) {
+    std::size_t bytes = count * sizeof(T);
+    const bool is_large = bytes >= 2 * kPage;
+    if (is_large) bytes = (bytes + kPage - 1) / kPage * kPage;
+    void* at = is_large ? std::aligned_alloc(kPage, bytes) : std::malloc(bytes);
+    if (at == nullptr) throw std::bad_alloc();
+    if (is_large) madvise(at, bytes, MADV_HUGEPAGE);
+    return static_cast<T*>(at);
+  }
+  void deallocate(T* at, std::size_t) { std::free(at); }
+  bool operator==(const Roomy&) const { return true; }
+};
+template <class T>
+using Table = std::vector<T, Roomy<T>>;
+
+template <class Many>
+inline std::int64_t bytes_of(const Many& many) {
+  return static_cast<std::int64_t>(many.capacity() * sizeof(typename Many::value_type));
 }
 
 }  // namespace atp::audit

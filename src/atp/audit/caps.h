@@ -172,8 +172,10 @@ class Caps {
   Findings* findings_;
   std::vector<Cap> caps_;
   tsl::robin_map<Key, std::vector<CapThen>, KeyHash> pasts_of_caps_;
-  tsl::robin_map<Key, std::uint32_t, KeyHash> counts_;
-  std::vector<Count> rows_;
+  tsl::robin_map<Key, std::uint32_t, KeyHash, std::equal_to<Key>,
+                 Roomy<std::pair<Key, std::uint32_t>>>
+      counts_;
+  Table<Count> rows_;
   std::vector<CountPast> pasts_;
   tsl::robin_set<Key, KeyHash> asked_about_;
   std::uint32_t uids_ = 0, versions_ = 0;

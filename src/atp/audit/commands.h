@@ -53,7 +53,7 @@ struct HistoryFile {
 
 class History {
  public:
-  std::vector<Command> commands;
+  Table<Command> commands;
   std::vector<HistoryFile> files;
   std::vector<std::string> clocks;
 

@@ -30,6 +30,7 @@ struct Event {
   Text cap;               // a Cap message, or the id of a removed cap
   bool counts_reset = false;
   Text bytes;             // the whole message
+  std::uint32_t hold = 0xffffffffu;  // the number of the hold that it is about, if there was one
 };
 
 inline Key read_key(Reader& reader) {
@@ -146,8 +147,9 @@ inline void read_event(std::int64_t sequence, Text bytes, Event* event) {
 
 class Journal {
  public:
-  std::vector<const char*> records;  // of each change, where its record begins
+  Table<const char*> records;  // of each change, where its record begins
   std::int64_t first = 0;            // sequence of the first of them
+  std::int64_t grants = 0;           // changes that are grants, as far as that is seen at once
   std::int64_t left_bytes = 0;       // at the end, that are no record
 
   std::int64_t last() const { return first + static_cast<std::int64_t>(records.size()) - 1; }
@@ -185,6 +187,7 @@ class Journal {
     std::size_t at = kFileHead;
     while (const std::size_t size = sound_at(bytes, at, last() + 1)) {
       records.push_back(bytes.data() + at);
+      grants += is_grant(bytes.substr(at + kHead, size - kHead));
       at += size;
     }
     check_rest(path, bytes, at, is_last);
@@ -194,6 +197,14 @@ class Journal {
  private:
   static constexpr std::size_t kHead = 24;
   static constexpr std::uint32_t kEventBytesMax = 1'048'576;
+
+  // The usual order of fields: time_ns, then the change.
+  static bool is_grant(Text event) {
+    std::size_t at = 1;
+    if (event.empty() || event[0] != 8) return false;
+    while (at < event.size() && static_cast<unsigned char>(event[at]) >= 0x80) ++at;
+    return at + 1 < event.size() && event[at + 1] == 0x12;
+  }
 
   // Size of the sound record there, if it has this sequence (any, for 0); else 0.
   static std::size_t sound_at(Text bytes, std::size_t at, std::int64_t sequence) {

@@ -54,12 +54,18 @@ struct Receipt {
   std::uint32_t rank;
 };
 
+// What a server lets itself forget.
+struct Memory {
+  std::int64_t remember = 0;   // nanoseconds; how long ended things are remembered
+  std::int64_t ended_max = 0;  // and how many of them
+};
+
 class Holds {
  public:
-  std::vector<Hold> holds;
-  std::vector<HoldLine> lines;
-  std::vector<Link> links;
-  std::vector<Receipt> receipts;
+  Table<Hold> holds;
+  Table<HoldLine> lines;
+  Table<Link> links;
+  Table<Receipt> receipts;
   static constexpr std::uint32_t kNone = 0xffffffffu;
 
   Holds(const Journal* journal, const Stock* stock)
@@ -69,9 +75,12 @@ class Holds {
   Holds(const Holds&) = delete;
   Holds& operator=(const Holds&) = delete;
 
-  void expect(std::size_t count) {
-    holds.reserve(count);
-    by_key_.reserve(count);
+  // Room for so many grants among so many changes.
+  void expect(std::size_t grants, std::size_t changes) {
+    holds.reserve(grants);
+    lines.reserve(grants);
+    links.reserve(changes);
+    by_key_.reserve(grants);
   }
 
   // The youngest hold of the key, or kNone.
@@ -127,9 +136,9 @@ class Holds {
 
   // May an engine have forgotten by then what ended so? By its age, or by how many ended after it.
   bool may_be_forgotten(const Key& key, std::int64_t ended, std::uint32_t rank, std::int64_t now,
-                        std::int64_t remember, std::int64_t ended_max) const {
-    return now >= ended + remember ||
-           shares_[key.low >> 58] - rank >= static_cast<std::uint64_t>(ended_max / 64);
+                        const Memory& memory) const {
+    return now >= ended + memory.remember ||
+           shares_[key.low >> 58] - rank >= static_cast<std::uint64_t>(memory.ended_max / 64);
   }
 
   // The hold after the change `sequence`, which is not before its grant.
@@ -153,25 +162,25 @@ class Holds {
  private:
   // Tables of numbers: the keys stay in the rows, so that an entry has four bytes and not twenty.
   struct Hash {
-    const std::vector<Hold>* rows;
+    const Table<Hold>* rows;
     std::size_t operator()(std::uint32_t number) const { return (*rows)[number].key.low; }
     std::size_t operator()(const Key& key) const { return key.low; }
   };
   struct Same {
     using is_transparent = void;
-    const std::vector<Hold>* rows;
+    const Table<Hold>* rows;
     bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
     bool operator()(const Key& a, std::uint32_t b) const { return a == (*rows)[b].key; }
     bool operator()(std::uint32_t a, const Key& b) const { return (*rows)[a].key == b; }
   };
   struct ReceiptHash {
-    const std::vector<Receipt>* rows;
+    const Table<Receipt>* rows;
     std::size_t operator()(std::uint32_t number) const { return (*rows)[number].key.low; }
     std::size_t operator()(const Key& key) const { return key.low; }
   };
   struct ReceiptSame {
     using is_transparent = void;
-    const std::vector<Receipt>* rows;
+    const Table<Receipt>* rows;
     bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
     bool operator()(const Key& a, std::uint32_t b) const { return a == (*rows)[b].key; }
     bool operator()(std::uint32_t a, const Key& b) const { return (*rows)[a].key == b; }
@@ -182,8 +191,9 @@ class Holds {
 
   const Journal* journal_;
   const Stock* stock_;
-  tsl::robin_set<std::uint32_t, Hash, Same> by_key_;
-  tsl::robin_set<std::uint32_t, ReceiptHash, ReceiptSame> receipts_by_key_;
+  tsl::robin_set<std::uint32_t, Hash, Same, Roomy<std::uint32_t>> by_key_;
+  tsl::robin_set<std::uint32_t, ReceiptHash, ReceiptSame, Roomy<std::uint32_t>>
+      receipts_by_key_;
   std::uint32_t shares_[64] = {};
   Event event_;
   std::vector<std::int64_t> steps_;

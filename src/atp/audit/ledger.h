@@ -7,16 +7,11 @@
 
 namespace atp::audit {
 
-struct Options {
-  std::int64_t remember = 0;   // nanoseconds; how long ended things are remembered
-  std::int64_t ended_max = 0;  // and how many of them
-};
-
 class Ledger {
  public:
-  Ledger(const Journal* journal, const Options& options, Stock* stock, Holds* holds, Caps* caps,
+  Ledger(const Journal* journal, const Memory& memory, Stock* stock, Holds* holds, Caps* caps,
          Findings* findings)
-      : journal_(journal), options_(options), stock_(stock), holds_(holds), caps_(caps),
+      : journal_(journal), memory_(memory), stock_(stock), holds_(holds), caps_(caps),
         findings_(findings) {}
 
   // Looks up what an event names, and fetches it from memory while others are applied. The event
@@ -27,11 +22,23 @@ class Ledger {
       __builtin_prefetch(&stock_->skus[line.number]);
     }
     if (event->kind > Change::kExtended) return;
-    const std::uint32_t number = holds_->find(event->key);
-    if (number == Holds::kNone) return;
-    const Hold& hold = holds_->holds[number];
+    event->hold = holds_->find(event->key);
+    if (event->hold == Holds::kNone) return;
+    const Hold& hold = holds_->holds[event->hold];
     __builtin_prefetch(&hold);
     __builtin_prefetch(&hold.key + 3);
+  }
+  // The same, one step further: what is found where prepare() pointed.
+  void fetch(const Event& event) const {
+    for (const Units& line : event.lines) {
+      const auto& versions = stock_->skus[line.number].versions;
+      if (!versions.empty()) __builtin_prefetch(&versions.back());
+    }
+    if (event.hold == Holds::kNone) return;
+    const Hold& hold = holds_->holds[event.hold];
+    __builtin_prefetch(journal_->records[static_cast<std::size_t>(hold.grant - journal_->first)]);
+    __builtin_prefetch(&holds_->lines[hold.first_line]);
+    __builtin_prefetch(&stock_->skus[holds_->lines[hold.first_line].sku]);
   }
 
   void apply(const Event& event) {
@@ -56,9 +63,7 @@ class Ledger {
   static std::string change(const Event& event) {
     return "change " + std::to_string(event.sequence);
   }
-  std::string sku_of(std::uint32_t number) const {
-    return std::string(stock_->skus[number].name);
-  }
+  std::string sku_of(std::uint32_t number) const { return stock_->skus[number].name; }
   std::vector<std::int64_t> past_of(std::uint32_t hold, std::int64_t last) const {
     std::vector<std::int64_t> changes;
     for (std::uint32_t at = holds_->holds[hold].last_link; at != kNoLink;
@@ -96,7 +101,7 @@ class Ledger {
                    {before.grant, event.sequence});
   }
   bool forgotten(const Key& key, std::int64_t ended, std::uint32_t rank, std::int64_t now) const {
-    return holds_->may_be_forgotten(key, ended, rank, now, options_.remember, options_.ended_max);
+    return holds_->may_be_forgotten(key, ended, rank, now, memory_);
   }
 
   void reserve(const Event& event) {
@@ -123,8 +128,7 @@ class Ledger {
     hold.address_at = place_of(event, event.address);
     hold.state = State::kHeld;
     hold.is_partial = event.is_partial;
-    const std::string wrong = why_bad(event);
-    if (!wrong.empty()) {
+    if (const char* wrong = why_bad(event)) {
       findings_->add(Fault::kBadGrant, change(event) + " is no grant: " + wrong, {event.sequence});
     }
     for (const Units& line : event.lines) {
@@ -146,7 +150,7 @@ class Ledger {
   static std::uint32_t place_of(const Event& event, Text part) {
     return part.empty() ? 0 : static_cast<std::uint32_t>(part.data() - event.bytes.data());
   }
-  std::string why_bad(const Event& event) const {
+  const char* why_bad(const Event& event) const {
     if (!(key_of(event.request_id) == event.key)) return "its key is not that of its request id";
     if (event.expire_time <= event.time) return "it ends before it begins";
     if (event.lines.empty()) return "it has no line";
@@ -158,7 +162,7 @@ class Ledger {
       if (line.quantity < 1 || line.quantity > 1'000'000'000) return "a line has no such units";
       if (!stock_->skus[line.number].is_known) return "a SKU is unknown";
     }
-    return {};
+    return nullptr;
   }
 
   void replace(const Event& event) {
@@ -384,7 +388,7 @@ class Ledger {
   }
 
   const Journal* journal_;
-  Options options_;
+  Memory memory_;
   Stock* stock_;
   Holds* holds_;
   Caps* caps_;

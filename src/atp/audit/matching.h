@@ -15,7 +15,7 @@ class Matching {
       : history_(history), journal_(journal), stock_(stock), findings_(findings),
         content_(stock, holds) {}
 
-  std::vector<std::uint32_t> explained_by;   // command of each change, or kNobody
+  Table<std::uint32_t> explained_by;   // command of each change, or kNobody
   std::vector<std::int64_t> unasked;         // changes that nobody is known to have asked for
   std::int64_t first_explained = kNever;     // changes before it are the base
   std::int64_t last_explained = 0;

@@ -240,9 +240,9 @@ class Ordering {
   Stock* stock_;
   Truth* truth_;
   Findings* findings_;
-  std::vector<std::pair<std::int64_t, std::uint32_t>> order_;
-  std::vector<Ack> acks_;
-  std::vector<Sent> changes_;
+  Table<std::pair<std::int64_t, std::uint32_t>> order_;
+  Table<Ack> acks_;
+  Table<Sent> changes_;
   std::priority_queue<Ended, std::vector<Ended>, std::greater<>> under_way_;
   std::size_t at_ack_ = 0, at_change_ = 0;
   Newest floor_{0, kNobody};

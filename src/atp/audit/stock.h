@@ -63,7 +63,7 @@ class Dues {
 };
 
 struct Sku {
-  Text name;
+  std::string name;
   bool is_known = false;  // has stock
   std::int64_t on_hand = 0, held = 0, sold = 0, received = 0, adjusted = 0;
   std::int64_t last_grant_sent = 0;      // of the commands that were granted units, the latest
@@ -75,19 +75,20 @@ struct Sku {
 
 class Stock {
  public:
-  std::vector<Sku> skus;
+  Table<Sku> skus;
 
-  // The number of a SKU, which need not have stock. The name stays where it is.
+  // The number of a SKU, which need not have stock.
   std::uint32_t number_of(Text name) {
-    const auto [found, is_new] =
-        numbers_.emplace(key_of(name), static_cast<std::uint32_t>(skus.size()));
-    if (is_new) {
-      skus.emplace_back();
-      skus.back().name = name;
-    }
-    return found->second;
+    const Key key = key_of(name);
+    const auto found = numbers_.find(key);
+    if (found != numbers_.end()) return found->second;
+    const auto number = static_cast<std::uint32_t>(skus.size());
+    numbers_.emplace(key, number);
+    skus.emplace_back();
+    skus.back().name = name;
+    return number;
   }
-  // The same for a name that may be forgotten soon; kNone when nobody has named the SKU so far.
+  // The same, but kNone when nobody has named the SKU so far.
   static constexpr std::uint32_t kNone = 0xffffffffu;
   std::uint32_t find(Text name) const {
     const auto found = numbers_.find(key_of(name));
@@ -134,7 +135,9 @@ class Stock {
 
  private:
   static constexpr std::int64_t kNever = 0x7fffffffffffffffll;
-  tsl::robin_map<Key, std::uint32_t, KeyHash> numbers_;
+  tsl::robin_map<Key, std::uint32_t, KeyHash, std::equal_to<Key>,
+                 Roomy<std::pair<Key, std::uint32_t>>>
+      numbers_;
 };
 
 }  // namespace atp::audit
