@@ -196,7 +196,7 @@ def test_cap_change(shop: Shop, figure: Figure, full: bool, tmp_path: Path) -> N
 
     All ask for one SKU, as fast as they are answered; the cap closes it.
     """
-    calls = 120_000 if full else 4_000
+    connections, in_flight = (8, 16) if full else (2, 2)
     took: list[float] = []
     with Client(shop.data_plane, shop.control_plane, timeout_s=30) as client:
         for number in range(7 if full else 1):
@@ -204,9 +204,9 @@ def test_cap_change(shop: Shop, figure: Figure, full: bool, tmp_path: Path) -> N
             plan = shop.plan(
                 f"cap{number}-",
                 spread=Spread.HOT,
-                calls=calls,
-                connections=8,
-                in_flight=16,
+                duration_s=1.5,
+                connections=connections,
+                in_flight=in_flight,
                 outcomes=frozenset({ReserveOutcome.GRANTED, ReserveOutcome.CAP_REACHED}),
                 history=folder,
             )
@@ -233,10 +233,10 @@ def test_cap_change(shop: Shop, figure: Figure, full: bool, tmp_path: Path) -> N
 
 
 def run_load(plan: LoadPlan, under_way: threading.Event, failed: list[Exception]) -> None:
-    """One load in a thread of its own; `under_way` is set once a quarter of it was answered."""
+    """One load in a thread of its own; `under_way` is set once it is."""
 
     def look(result: load.LoadResult) -> None:
-        if result.answered >= (plan.calls or 0) // 4:
+        if result.answered > 1_000:
             under_way.set()
 
     try:

@@ -64,7 +64,8 @@ ALERT_HEAD = """
 ## Alerts
 
 Rules of `deploy/prometheus/alerts.yml`. By severity somebody must look at once (`page`), within the
-day (`ticket`), or when another alert asks why (`info`).
+day (`ticket`), or when another alert asks why (`info`). What to do is in
+[operations.md](operations.md).
 
 | alert | severity | what it means |
 |---|---|---|
@@ -107,7 +108,8 @@ def render() -> str:
     )
     lines.append(ALERT_HEAD.rstrip("\n"))
     lines += [
-        f"| {rule['alert']} | {rule['labels']['severity']} | {rule['annotations']['summary']} |"
+        f"| [{rule['alert']}](operations.md#{rule['alert'].lower()}) |"
+        f" {rule['labels']['severity']} | {rule['annotations']['summary']} |"
         for rule in alerts()
     ]
     return "\n".join(lines) + "\n"
