@@ -6,7 +6,9 @@ The rehearsals run side by side, as people start them; the tests look at what ea
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -54,6 +56,14 @@ class Held(NamedTuple):
         return made
 
 
+def web_page(name: str) -> list[str]:
+    """One of them has Locust's page open meanwhile, on a port that is free."""
+    if name != "retry_storm":
+        return []
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return ["--web-port", str(free.getsockname()[1])]
+
+
 def hold(name: str, out: Path, *more: str) -> Held:
     """Runs one of RUNS, or a profile with these words, to its end."""
     command = [
@@ -66,7 +76,7 @@ def hold(name: str, out: Path, *more: str) -> Held:
         str(out),
     ]
     done = subprocess.run(
-        [*command, *(more or RUNS[name])],
+        [*command, *(more or RUNS[name]), *web_page(name)],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,
@@ -165,6 +175,14 @@ def test_users_of_every_kind_came_and_locust_counted_what_the_history_has(
     calls = sum(entry.WhichOneof("entry") == "sent" for entry in read(path))
     # Whoever is sent home at the end in the midst of a call has no event of it.
     assert sum(counted.values()) <= calls <= sum(counted.values()) + 40
+
+
+def test_locusts_page_is_open_while_the_sale_runs(held: Callable[[str], Held]) -> None:
+    one = held("retry_storm")
+    (address,) = re.findall(r"Locust's page: (http://\S+)", one.errors)
+    log = (one.out / "locust.log").read_text()
+    assert f"Starting web interface at {address}" in log
+    assert "web interface" not in (held("steady").out / "locust.log").read_text()
 
 
 def test_only_what_a_rehearsal_leaves_is_there_afterwards(held: Callable[[str], Held]) -> None:

@@ -133,8 +133,8 @@ cdef class JournalScan:
         return copied(self.scan.levels, (len(self.chosen), 3, self.steps))
 
     def stock(self):
-        # Every SKU at the end: units on hand, held, sold, received, adjusted, the most that was held,
-        # and what was sold before the first step, once levels() was asked.
+        # Every SKU at the end: units on hand, held, sold, received, adjusted, the most that were
+        # held, and those sold before the first step, once levels() was asked.
         cdef N.ByName[uint32_t].iterator it = self.scan.numbers.begin()
         cdef N.StockLevel level
         made = {}
