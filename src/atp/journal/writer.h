@@ -64,7 +64,7 @@ class Writer {
       const bool asked = kicked_ > durable();
       const bool by_clock =
           time >= due || used_bytes(engine_.tail) > options_.backlog_bytes_most / 4;
-      if (has_work()) lag_.note(time);
+      if (!committing_ && has_work()) lag_.note(time);
       if (committing_ || (full_ && time < retry_) || !(asked || (by_clock && has_work()))) {
         if (by_clock) due = time + options_.sync_interval;
         const std::int64_t pause = std::clamp<std::int64_t>(due - time, 1, kPoll);
