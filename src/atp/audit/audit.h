@@ -113,15 +113,17 @@ class Audit {
   }
 
   // A recorder that was killed lost what it had buffered: it may have asked for what came later.
-  bool may_be_of_lost_part(std::int64_t sequence) const {
+  bool may_be_of_lost_part(std::int64_t sequence) {
     constexpr std::int64_t kSlack = 1'000'000'000;  // nanoseconds; entries wait for their turn
-    for (const HistoryFile& file : history_.files) {
-      if (!file.is_finished &&
-          sequence > ordering_.answered_by(file.clock, file.last_time - kSlack)) {
-        return true;
+    if (lost_from_ < 0) {
+      lost_from_ = kNever;
+      for (const HistoryFile& file : history_.files) {
+        if (file.is_finished) continue;
+        const std::int64_t known = ordering_.answered_by(file.clock, file.last_time - kSlack);
+        lost_from_ = std::min(lost_from_, known);
       }
     }
-    return false;
+    return sequence > lost_from_;
   }
 
   Findings findings_;
@@ -135,6 +137,7 @@ class Audit {
   Truth truth_;
   Ordering ordering_;
   std::int64_t unexplained_ = 0, after_changes_ = 0;
+  std::int64_t lost_from_ = -1;  // changes after it may be of a lost part; -1: not known yet
 };
 
 inline Figures Audit::figures() const {

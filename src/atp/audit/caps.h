@@ -114,20 +114,14 @@ class Caps {
   const CapThen* at(Text id, std::int64_t sequence) const {
     const auto found = pasts_of_caps_.find(key_of(id));
     if (found == pasts_of_caps_.end()) return nullptr;
-    const CapThen* last = nullptr;
-    for (const CapThen& then : found->second) {
-      if (then.sequence <= sequence) last = &then;
-    }
-    return last;
+    const auto after = change_after(found->second, sequence);
+    return after == found->second.begin() ? nullptr : &*std::prev(after);
   }
   std::int64_t next_change(Text id, std::int64_t sequence) const {
     const auto found = pasts_of_caps_.find(key_of(id));
-    if (found != pasts_of_caps_.end()) {
-      for (const CapThen& then : found->second) {
-        if (then.sequence > sequence) return then.sequence;
-      }
-    }
-    return 0x7fffffffffffffffll;
+    if (found == pasts_of_caps_.end()) return kNoMore;
+    const auto after = change_after(found->second, sequence);
+    return after == found->second.end() ? kNoMore : after->sequence;
   }
   // The past of a count; null: nobody was ever counted there.
   const CountPast* past(const CapThen& cap, const Whom& whom, std::uint32_t sku) const {
@@ -148,7 +142,14 @@ class Caps {
 
  private:
   static constexpr std::uint32_t kAllSkus = 0xffffffffu;
+  static constexpr std::int64_t kNoMore = 0x7fffffffffffffffll;
 
+  static std::vector<CapThen>::const_iterator change_after(const std::vector<CapThen>& past,
+                                                           std::int64_t sequence) {
+    return std::upper_bound(
+        past.begin(), past.end(), sequence,
+        [](std::int64_t at, const CapThen& then) { return at < then.sequence; });
+  }
   static Key name_of(std::uint32_t uid, const Whom& whom, std::uint32_t sku) {
     char name[80];
     std::memcpy(name, &uid, 4);

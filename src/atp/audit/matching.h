@@ -32,7 +32,7 @@ class Matching {
       if (command.fate == Fate::kDone) {
         claim(i, command);
       } else if (command.fate == Fate::kUnknown) {
-        note_unknown(i, command);
+        file(i, command, &unknown_);
       } else if (command.fate == Fate::kRefused && command.method == Method::kReserve) {
         read_told(command.method, command.told(), &told_);
         for (const ToldCap& cap : told_.caps) caps->track(cap.cap_id, cap.subject, cap.sku);
@@ -101,28 +101,23 @@ class Matching {
     if (event.kind == Change::kReserved) note_grant(number, command.sent, event);
   }
 
-  // A command that was told no and asked for just this; kNobody: there is none. Looks at them all.
+  // A command that was told no and asked for just this; kNobody: there is none.
   std::uint32_t find_refused(const Event& event) {
-    const auto count = static_cast<std::uint32_t>(history_->commands.size());
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const Command& command = history_->commands[i];
-      if (command.fate != Fate::kRefused && command.fate != Fate::kFailed) continue;
-      try {
-        read_asked(command.method, command.asked(), &asked_);
-      } catch (const protozero::exception&) {
-        continue;
-      }
-      if (main_key(command.method, asked_) == main_key_of(event) &&
-          content_.asked_for(command.method, asked_, event) == nullptr) {
-        return i;
+    if (!has_refused_) file_refused();
+    const auto found = refused_.by_key.find(main_key_of(event));
+    if (found == refused_.by_key.end()) return kNobody;
+    for (std::uint32_t at = found->second; at != kNobody; at = refused_.entries[at].next) {
+      const Command& command = history_->commands[refused_.entries[at].command];
+      read_asked(command.method, command.asked(), &asked_);
+      if (content_.asked_for(command.method, asked_, event) == nullptr) {
+        return refused_.entries[at].command;
       }
     }
     return kNobody;
   }
 
   std::int64_t bytes() const {
-    return bytes_of(explained_by) + bytes_of(unknowns_) +
-           static_cast<std::int64_t>(unknown_by_key_.bucket_count() * 40);
+    return bytes_of(explained_by) + unknown_.bytes() + refused_.bytes();
   }
 
  private:
@@ -130,9 +125,17 @@ class Matching {
     return explained_by[static_cast<std::size_t>(sequence - journal_->first)];
   }
 
-  struct Unknown {
+  // Commands by what they are about, each with the next one of the same key.
+  struct Entry {
     std::uint32_t command, next;
     bool is_used;
+  };
+  struct Index {
+    std::vector<Entry> entries;
+    tsl::robin_map<Key, std::uint32_t, KeyHash> by_key;
+    std::int64_t bytes() const {
+      return bytes_of(entries) + static_cast<std::int64_t>(by_key.bucket_count() * 40);
+    }
   };
 
   void differs(std::uint32_t command, const Event& event, const char* why) {
@@ -206,7 +209,7 @@ class Matching {
     return reader.next(1) ? text_of(reader) : Text();
   }
 
-  void note_unknown(std::uint32_t number, const Command& command) {
+  void file(std::uint32_t number, const Command& command, Index* index) {
     const Method method = command.method;
     if (method == Method::kGetReservation || method == Method::kGetAvailability) return;
     try {
@@ -214,19 +217,28 @@ class Matching {
     } catch (const protozero::exception&) {
       return;  // what is no message was never done
     }
-    const auto place = static_cast<std::uint32_t>(unknowns_.size());
-    const auto [found, is_new] = unknown_by_key_.emplace(main_key(command.method, asked_), place);
-    unknowns_.push_back({number, is_new ? kNobody : found->second, false});
+    const auto place = static_cast<std::uint32_t>(index->entries.size());
+    const auto [found, is_new] = index->by_key.emplace(main_key(method, asked_), place);
+    index->entries.push_back({number, is_new ? kNobody : found->second, false});
     if (!is_new) found.value() = place;
+  }
+  void file_refused() {
+    has_refused_ = true;
+    const auto count = static_cast<std::uint32_t>(history_->commands.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const Command& command = history_->commands[i];
+      const bool is_refused = command.fate == Fate::kRefused || command.fate == Fate::kFailed;
+      if (is_refused) file(i, command, &refused_);
+    }
   }
 
   // Of the unanswered commands that asked for this, the one that was sent first.
   std::uint32_t find_unknown(const Event& event) {
-    const auto found = unknown_by_key_.find(main_key_of(event));
-    if (found == unknown_by_key_.end()) return kNobody;
-    Unknown* best = nullptr;
-    for (std::uint32_t at = found->second; at != kNobody; at = unknowns_[at].next) {
-      Unknown& unknown = unknowns_[at];
+    const auto found = unknown_.by_key.find(main_key_of(event));
+    if (found == unknown_.by_key.end()) return kNobody;
+    Entry* best = nullptr;
+    for (std::uint32_t at = found->second; at != kNobody; at = unknown_.entries[at].next) {
+      Entry& unknown = unknown_.entries[at];
       if (unknown.is_used) continue;
       const Command& command = history_->commands[unknown.command];
       read_asked(command.method, command.asked(), &asked_);
@@ -248,8 +260,8 @@ class Matching {
   Asked asked_;
   Told told_;
   const char* why_ = nullptr;
-  std::vector<Unknown> unknowns_;
-  tsl::robin_map<Key, std::uint32_t, KeyHash> unknown_by_key_;
+  Index unknown_, refused_;  // the latter is made when it is first asked for
+  bool has_refused_ = false;
 };
 
 }  // namespace atp::audit

@@ -35,6 +35,13 @@ class Truth {
       return found;
     }
     if (command.fate == Fate::kRepeat) from = std::max(from, told_.sequence);
+    // Whoever tells the last change of something speaks of a position that is not before it.
+    from = std::max(from, told_.hold.sequence);
+    for (const ToldUnits& told : told_.skus) from = std::max(from, told.sequence);
+    if (from > to) {
+      found.why = "it tells of a change that was asked for after it";
+      return found;
+    }
     std::int64_t at = from;
     while (true) {
       found.why = wrong(command, at);
