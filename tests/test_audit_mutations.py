@@ -127,3 +127,10 @@ def test_many_findings_of_one_kind_are_counted(sale: Recorded, tmp_path: Path) -
     verdict = judged(planted, tmp_path)
     assert verdict.counts["never_asked"] == 8
     assert "and 5 more" in verdict.text()
+
+
+def test_a_journal_with_an_address_that_is_none_is_told(sale: Recorded, tmp_path: Path) -> None:
+    planted = sale.copy()
+    planted.event("one").reserved.client_ip = b"\x0a" * 300
+    with pytest.raises(AuditFailed, match="an address that is none"):
+        judged(planted, tmp_path)

@@ -109,6 +109,20 @@ class Caps {
   void give_back(const Hold& hold, std::uint32_t sku, std::int64_t units, std::int64_t sequence,
                  std::int64_t time);
   void finish();
+  // Fetches from memory the counts that a grant will raise.
+  void fetch(const Event& event) const {
+    Address caller, room;
+    caller.size = static_cast<std::uint8_t>(event.address.size());
+    std::memcpy(caller.bytes, event.address.data(), event.address.size());
+    Whom counted;
+    for (const Cap& cap : caps_) {
+      if (!whom(cap.rule, event.customer, caller, &room, &counted)) continue;
+      const bool is_apart = cap.rule.per_sku && !event.lines.empty();
+      const auto found =
+          counts_.find(name_of(cap.uid, counted, is_apart ? event.lines[0].number : kAllSkus));
+      if (found != counts_.end()) __builtin_prefetch(&rows_[found->second]);
+    }
+  }
 
   // The cap at that position; null: it was not there.
   const CapThen* at(Text id, std::int64_t sequence) const {

@@ -57,7 +57,12 @@ inline void read_reserved(Reader reader, Event* event) {
       case 3: event->expire_time = reader.get_int64(); break;
       case 4: event->lines.push_back(units_of(reader.get_message())); break;
       case 5: event->customer = text_of(reader); break;
-      case 6: event->address = text_of(reader); break;
+      case 6:
+        event->address = text_of(reader);
+        if (event->address.size() != 4 && event->address.size() != 16) {
+          throw Unusable("an event has an address that is none");
+        }
+        break;
       case 7: event->is_partial = reader.get_bool(); break;
       case 8:
         event->replaced = read_key(reader);

@@ -22,6 +22,7 @@ class Ledger {
       __builtin_prefetch(&stock_->skus[line.number]);
     }
     if (event->kind > Change::kExtended) return;
+    if (event->kind == Change::kReserved) caps_->fetch(*event);
     event->hold = holds_->find(event->key);
     if (event->hold == Holds::kNone) return;
     const Hold& hold = holds_->holds[event->hold];
@@ -155,9 +156,6 @@ class Ledger {
     if (event.expire_time <= event.time) return "it ends before it begins";
     if (event.lines.empty()) return "it has no line";
     if (event.customer.size() > 64) return "its customer's name is too long";
-    if (event.address.size() != 0 && event.address.size() != 4 && event.address.size() != 16) {
-      return "its address is none";
-    }
     for (const Units& line : event.lines) {
       if (line.quantity < 1 || line.quantity > 1'000'000'000) return "a line has no such units";
       if (!stock_->skus[line.number].is_known) return "a SKU is unknown";
