@@ -53,7 +53,7 @@ class Audit {
     matching_.prepare(&caps_);
     holds_.expect(static_cast<std::size_t>(journal_.grants), journal_.records.size());
     // Some at a time, so that what many of them want of memory is on its way at once.
-    constexpr std::int64_t kAhead = 32;
+    constexpr std::int64_t kAhead = 64;
     std::vector<Event> events(kAhead);
     for (std::int64_t first = journal_.first; first <= journal_.last(); first += kAhead) {
       const std::int64_t end = std::min(first + kAhead, journal_.last() + 1);

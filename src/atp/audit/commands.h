@@ -61,6 +61,8 @@ class History {
     if (files.size() == 65'535) throw Unusable("a history has at most 65,535 files");
     HistoryFile file;
     file.mapping = std::make_unique<Mapping>(path);
+    constexpr std::size_t kCommandBytes = 180;  // of a file, for the shortest commands of a batch
+    commands.reserve(commands.size() + file.mapping->bytes().size() / kCommandBytes);
     files.push_back(std::move(file));
     open_.clear();
     read_entries(files.back());
