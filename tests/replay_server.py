@@ -55,6 +55,7 @@ async def serving(engine: Any) -> AsyncIterator[Target]:
                     counts=OutcomeCounts(dict),
                     top=None,
                     settings=lambda: settings,
+                    metrics_address=lambda: "",
                     executor=executor,
                 ),
             ),
