@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
@@ -148,6 +149,44 @@ class Mapping {
   std::string path_;
   const char* at_ = nullptr;
   std::size_t size_ = 0;
+};
+
+// A file that somebody may write to, and cut, meanwhile: what it had when it was read.
+class Copy {
+ public:
+  explicit Copy(const std::string& path)
+      : path_(path), file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    struct stat facts;
+    if (file_ < 0 || fstat(file_, &facts) != 0) {
+      const int problem = errno;
+      if (file_ >= 0) close(file_);
+      throw Unusable(path + ": " + std::strerror(problem));
+    }
+    bytes_.resize(static_cast<std::size_t>(facts.st_size));
+    read_from(0);
+  }
+  ~Copy() { close(file_); }
+  Copy(const Copy&) = delete;
+  Copy& operator=(const Copy&) = delete;
+  Text bytes() const { return {bytes_.data(), bytes_.size()}; }
+
+  // Reads everything from there on once more; views into it stay.
+  void read_from(std::size_t at) {
+    while (at < bytes_.size()) {
+      const ssize_t taken =
+          pread(file_, bytes_.data() + at, bytes_.size() - at, static_cast<off_t>(at));
+      if (taken < 0 && errno == EINTR) continue;
+      if (taken < 0) throw Unusable(path_ + ": " + std::strerror(errno));
+      if (taken == 0) break;  // it was cut to its records
+      at += static_cast<std::size_t>(taken);
+    }
+    std::fill(bytes_.begin() + static_cast<std::ptrdiff_t>(at), bytes_.end(), '\0');
+  }
+
+ private:
+  const std::string path_;
+  const int file_;
+  std::vector<char> bytes_;
 };
 
 template <class T>

@@ -166,40 +166,23 @@ class Journal {
   }
   bool has(std::int64_t sequence) const { return sequence >= first && sequence <= last(); }
 
-  // Reads one segment; segments come in the order of their names. `store` has 16 bytes.
+  // Reads one segment; segments come in the order of their names. `store` has 16 bytes. A server
+  // may be writing to the last.
   void read(const std::string& path, Text store, std::int64_t sequence, bool is_last) {
-    constexpr std::size_t kFileHead = 64;
+    if (is_last) {
+      read_last(path, store, sequence);
+      return;
+    }
     auto mapping = std::make_unique<Mapping>(path);
     const Text bytes = mapping->bytes();
-    if (bytes.size() < kFileHead || bytes.substr(0, 8) != "ATPSEGMT") {
-      throw Unusable(path + ": this is no segment of a journal");
-    }
-    if (number_at<std::uint64_t>(bytes.data() + 56) != XXH3_64bits(bytes.data(), 56)) {
-      throw Unusable(path + ": the header is damaged; atp journal check says more");
-    }
-    if (number_at<std::uint32_t>(bytes.data() + 8) != 1) {
-      throw Unusable(path + ": written by a newer atp");
-    }
-    if (bytes.substr(16, 16) != store) throw Unusable(path + ": belongs to another store");
-    if (number_at<std::int64_t>(bytes.data() + 32) != sequence) {
-      throw Unusable(path + ": begins with another change than its name says");
-    }
-    if (records.empty()) first = sequence;
-    if (sequence != last() + 1) {
-      throw Unusable(path + ": begins with change " + std::to_string(sequence) + " where change " +
-                     std::to_string(last() + 1) + " is expected: changes are missing");
-    }
-    std::size_t at = kFileHead;
-    while (const std::size_t size = sound_at(bytes, at, last() + 1)) {
-      records.push_back(bytes.data() + at);
-      grants += is_grant(bytes.substr(at + kHead, size - kHead));
-      at += size;
-    }
-    check_rest(path, bytes, at, is_last);
+    check_head(path, bytes, store, sequence);
+    const std::size_t at = take_records(bytes, kFileHead);
+    if (end_of(bytes, at) != at) throw_missing(path, at);
     segments_.push_back(std::move(mapping));
   }
 
  private:
+  static constexpr std::size_t kFileHead = 64;
   static constexpr std::size_t kHead = 24;
   static constexpr std::uint32_t kEventBytesMax = 1'048'576;
 
@@ -223,26 +206,82 @@ class Journal {
     return kHead + size;
   }
 
-  // What follows the records must be nothing, or in the last segment a torn end: no later record
-  // may say that the change that is expected was durable.
-  void check_rest(const std::string& path, Text bytes, std::size_t at, bool is_last) {
+  void check_head(const std::string& path, Text bytes, Text store, std::int64_t sequence) {
+    if (bytes.size() < kFileHead || bytes.substr(0, 8) != "ATPSEGMT") {
+      throw Unusable(path + ": this is no segment of a journal");
+    }
+    if (number_at<std::uint64_t>(bytes.data() + 56) != XXH3_64bits(bytes.data(), 56)) {
+      throw Unusable(path + ": the header is damaged; atp journal check says more");
+    }
+    if (number_at<std::uint32_t>(bytes.data() + 8) != 1) {
+      throw Unusable(path + ": written by a newer atp");
+    }
+    if (bytes.substr(16, 16) != store) throw Unusable(path + ": belongs to another store");
+    if (number_at<std::int64_t>(bytes.data() + 32) != sequence) {
+      throw Unusable(path + ": begins with another change than its name says");
+    }
+    if (records.empty()) first = sequence;
+    if (sequence != last() + 1) {
+      throw Unusable(path + ": begins with change " + std::to_string(sequence) + " where change " +
+                     std::to_string(last() + 1) + " is expected: changes are missing");
+    }
+  }
+
+  // Takes the sound records from there on; where they end.
+  std::size_t take_records(Text bytes, std::size_t at) {
+    while (const std::size_t size = sound_at(bytes, at, last() + 1)) {
+      records.push_back(bytes.data() + at);
+      grants += is_grant(bytes.substr(at + kHead, size - kHead));
+      at += size;
+    }
+    return at;
+  }
+
+  // Where the zeros begin that fill the file up.
+  static std::size_t end_of(Text bytes, std::size_t at) {
     std::size_t end = bytes.size();
     while (end >= at + 8 && number_at<std::uint64_t>(bytes.data() + end - 8) == 0) end -= 8;
     while (end > at && bytes[end - 1] == 0) --end;
-    left_bytes = static_cast<std::int64_t>(end - at);
-    if (left_bytes == 0) return;
+    return end;
+  }
+
+  // Does a later record say that the change that is expected was durable?
+  bool is_proven(Text bytes, std::size_t at, std::size_t end) const {
     const std::int64_t expected = last() + 1;
-    for (std::size_t later = at; is_last && later < end; ++later) {
-      if (sound_at(bytes, later, 0) == 0) continue;
-      const std::int64_t found = number_at<std::int64_t>(bytes.data() + later + 8);
-      if (found - number_at<std::uint32_t>(bytes.data() + later + 20) >= expected) is_last = false;
+    for (; at < end; ++at) {
+      if (sound_at(bytes, at, 0) == 0) continue;
+      const std::int64_t found = number_at<std::int64_t>(bytes.data() + at + 8);
+      if (found - number_at<std::uint32_t>(bytes.data() + at + 20) >= expected) return true;
     }
-    if (is_last) return;
-    throw Unusable(path + ", byte " + std::to_string(at) + ": change " + std::to_string(expected) +
+    return false;
+  }
+
+  // Its end may be torn, and nothing else. A record that was being written when its place was read,
+  // while later ones were there when theirs were, is there by now: it is looked for again.
+  void read_last(const std::string& path, Text store, std::int64_t sequence) {
+    last_ = std::make_unique<Copy>(path);
+    const Text bytes = last_->bytes();
+    check_head(path, bytes, store, sequence);
+    std::size_t at = take_records(bytes, kFileHead);
+    std::size_t end = end_of(bytes, at);
+    while (is_proven(bytes, at, end)) {
+      last_->read_from(at);
+      const std::size_t before = at;
+      at = take_records(bytes, at);
+      if (at == before) throw_missing(path, at);
+      end = end_of(bytes, at);
+    }
+    left_bytes = static_cast<std::int64_t>(end - at);
+  }
+
+  [[noreturn]] void throw_missing(const std::string& path, std::size_t at) const {
+    throw Unusable(path + ", byte " + std::to_string(at) + ": change " +
+                   std::to_string(last() + 1) +
                    " is missing and others follow it: the journal is damaged; atp journal check"
                    " says more");
   }
 
+  std::unique_ptr<Copy> last_;  // the segment that is written to
   std::vector<std::unique_ptr<Mapping>> segments_;
 };
 

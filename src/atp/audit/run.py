@@ -46,12 +46,15 @@ def audit(
     except HistoryDamaged as error:
         raise AuditFailed(str(error)) from error
     folder = Path(data)
-    identity, journal = store_id(folder), segments(folder)
+    identity = store_id(folder)
+    segments(folder)  # so that what is not there is told before much is read
     native = NativeAudit(remember_ns, ended_max)
     try:
         for path in paths:
             progress(f"reading {path.name}")
             native.read_history(os.fsencode(path))
+        # After the history, so that all that it says was answered is in them.
+        journal = segments(folder)
         for sequence, path in journal:
             progress(f"reading {path.name}")
             native.read_segment(os.fsencode(path), identity, sequence, path == journal[-1][1])
