@@ -28,6 +28,8 @@ from server_process import ServerProcess, serving
 
 SHOPPERS = 8
 CALLS = 80
+TRIES = 3
+"""Whether a bug shows is chance: two threads must meet, or a kill come just before a sync."""
 OWN = [("grpc.use_local_subchannel_pool", 1)]
 """Every shopper has a connection, and so a thread of the server's: a race needs two."""
 NAMED = {
@@ -44,15 +46,19 @@ def python_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planted_engine.build(tmp_path_factory.mktemp("planted"))
 
 
-def shop(server: ServerProcess, writer: HistoryWriter, seed: int) -> None:
+def shop(server: ServerProcess, writer: HistoryWriter, seed: int, *, kills: bool) -> None:
     """Asks for a few hot SKUs, keeps some, gives some back, lets some expire; until all is asked or
-    the server is gone.
+    the server is gone. Who `kills` ends it after half of that, in the midst of the others' calls.
     """
     draw = Random(seed)
     holds: list[str] = []
     with record_calls(grpc.insecure_channel(server.data_plane, OWN), writer) as channel:
         stub = pb_grpc.ReservationServiceStub(channel)
         for index in range(CALLS):
+            if kills and index == CALLS // 2:
+                writer.note("kill", "the server")
+                server.signal(signal.SIGKILL)
+                return
             try:
                 if holds and draw.random() < 0.35:
                     hold = holds.pop(draw.randrange(len(holds)))
@@ -83,15 +89,16 @@ def sale(server: ServerProcess, history: Path, *, kill: bool) -> None:
             request = cap_pb.SetCapRequest(cap=cap)
             cap_grpc.CapServiceStub(control).SetCap(request, timeout=SECONDS)
         threads = [
-            threading.Thread(target=shop, args=(server, writer, seed)) for seed in range(SHOPPERS)
+            threading.Thread(
+                target=shop, args=(server, writer, seed), kwargs={"kills": kill and seed == 0}
+            )
+            for seed in range(SHOPPERS)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         if kill:
-            writer.note("kill", "the server")
-            server.signal(signal.SIGKILL)
             server.wait()
 
 
@@ -113,7 +120,12 @@ def test_the_build_without_a_bug_is_sound(python_path: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("bug", planted_engine.BUGS)
 def test_the_audit_names_the_bug(bug: str, python_path: Path, tmp_path: Path) -> None:
-    verdict = verdict_with(bug, python_path, tmp_path)
+    for number in range(TRIES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        verdict = verdict_with(bug, python_path, folder)
+        if NAMED[bug] in verdict.counts:
+            break
     assert NAMED[bug] in verdict.counts, verdict.text()
     finding = next(each for each in verdict.findings if each.name == NAMED[bug])
     assert finding.slice
