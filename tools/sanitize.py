@@ -147,7 +147,7 @@ def check_canary(flavour: Flavour) -> None:
 def build(flavour: Flavour) -> Path:
     """Builds the package into build/<flavour>/lib and returns that folder."""
     base = folder_of(flavour).parent
-    command = [sys.executable, "setup.py", "-q", "build"]
+    command = [sys.executable, "setup.py", "-q", "build", "-j", "2"]
     command += ["--build-base", str(base), "--build-lib", str(base / "lib")]
     environment = {**os.environ, "ATP_SANITIZE": flavour.name, "ATP_PROFILE": ""}
     if flavour.name == "address":
