@@ -132,10 +132,16 @@ def is_served(connection: Connection, stream: int) -> bool:
     return kinds == [HEADERS, DATA, HEADERS]
 
 
-def test_who_hangs_up_in_the_same_breath_is_not_written_to(front: Running) -> None:
-    """Freed memory was written to once, when a connection had bytes to say and ended in a round."""
-    for turn in range(300):
-        with Connection(front.address) as gone:
-            gone.send(ping() * (turn % 3) + ask(1, QUESTION, AVAILABILITY))
-    with Connection(front.address) as other:
-        assert is_served(other, 1)
+def test_who_hangs_up_in_the_same_breath_is_not_written_to() -> None:
+    """Freed memory was written to once, when a connection had bytes to say and ended in a round.
+
+    On a busy machine the front meets them all at once, those that have gone too: there is room.
+    """
+    turns = 300
+    with running(connections_max=2 * turns) as served:
+        served.engine.set_stock(SKU, 100, now_ns=served.front.now_ns())
+        for turn in range(turns):
+            with Connection(served.address) as gone:
+                gone.send(ping() * (turn % 3) + ask(1, QUESTION, AVAILABILITY))
+        with Connection(served.address) as other:
+            assert is_served(other, 1), served.front.statistics()
