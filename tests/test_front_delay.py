@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
+from front_program import built
+
 MS = 1_000_000
 SECOND = 1_000 * MS
 NOW = 100 * SECOND
@@ -19,11 +20,7 @@ NOW = 100 * SECOND
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The estimate as a program, built with the sanitizer for undefined behaviour."""
-    built = tmp_path_factory.mktemp("delay") / "delay"
-    flags = ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined"]
-    flags += ["-fno-sanitize-recover=all", f"-I{HERE.parent}/src"]
-    subprocess.run(["c++", *flags, str(HERE / "front_delay.cpp"), "-o", str(built)], check=True)
-    return built
+    return built("front_delay.cpp", tmp_path_factory.mktemp("delay"))
 
 
 def lateness(program: Path, *commands: str) -> list[bool]:

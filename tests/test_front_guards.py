@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
+from front_program import built
+
 SECOND = 1_000_000_000
 NOW = SECOND
 DATA, HEADERS, PRIORITY, RESET, SETTINGS, _, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -34,11 +35,7 @@ Ask = Callable[..., Said]
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The guards as a program, built with the sanitizers for undefined behaviour."""
-    built = tmp_path_factory.mktemp("guards") / "guards"
-    flags = ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined"]
-    flags += ["-fno-sanitize-recover=all", f"-I{HERE.parent}/src"]
-    subprocess.run(["c++", *flags, str(HERE / "front_guards.cpp"), "-o", str(built)], check=True)
-    return built
+    return built("front_guards.cpp", tmp_path_factory.mktemp("guards"))
 
 
 @pytest.fixture

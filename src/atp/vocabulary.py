@@ -11,6 +11,14 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
+CALL_CODES = (
+    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
+    *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
+    *("ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
+    "UNAUTHENTICATED",
+)
+"""gRPC's status codes in order of their numbers, from 0."""
+
 
 class ReservationState(IntEnum):
     """Where a reservation is in its life."""

@@ -114,28 +114,46 @@ inline void keep_bits(Address* address, int bits) {
   }
 }
 
+// A file that is open to be read, and its size when it was opened.
+class File {
+ public:
+  explicit File(const std::string& path)
+      : path_(path), number_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    struct stat facts;
+    if (number_ >= 0 && fstat(number_, &facts) == 0) {
+      size_ = static_cast<std::size_t>(facts.st_size);
+      return;
+    }
+    const int problem = errno;
+    if (number_ >= 0) close(number_);
+    errno = problem;
+    fail();
+  }
+  ~File() { close(number_); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  // Says what the system has just refused.
+  [[noreturn]] void fail() const { throw Unusable(path_ + ": " + std::strerror(errno)); }
+  int number() const { return number_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  const std::string path_;
+  const int number_;
+  std::size_t size_ = 0;
+};
+
 // A whole file in memory, for as long as this lives.
 class Mapping {
  public:
   explicit Mapping(const std::string& path) : path_(path) {
-    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) throw Unusable(path + ": " + std::strerror(errno));
-    struct stat facts;
-    if (fstat(file, &facts) != 0) {
-      close(file);
-      throw Unusable(path + ": " + std::strerror(errno));
-    }
-    size_ = static_cast<std::size_t>(facts.st_size);
-    if (size_ != 0) {
-      void* at = mmap(nullptr, size_, PROT_READ, MAP_SHARED, file, 0);
-      if (at == MAP_FAILED) {
-        close(file);
-        throw Unusable(path + ": " + std::strerror(errno));
-      }
-      at_ = static_cast<const char*>(at);
-      madvise(at, size_, MADV_SEQUENTIAL);
-    }
-    close(file);
+    const File file(path);
+    size_ = file.size();
+    if (size_ == 0) return;
+    void* at = mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.number(), 0);
+    if (at == MAP_FAILED) file.fail();
+    at_ = static_cast<const char*>(at);
+    madvise(at, size_, MADV_SEQUENTIAL);
   }
   ~Mapping() {
     if (at_ != nullptr) munmap(const_cast<char*>(at_), size_);
@@ -154,29 +172,16 @@ class Mapping {
 // A file that somebody may write to, and cut, meanwhile: what it had when it was read.
 class Copy {
  public:
-  explicit Copy(const std::string& path)
-      : path_(path), file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    struct stat facts;
-    if (file_ < 0 || fstat(file_, &facts) != 0) {
-      const int problem = errno;
-      if (file_ >= 0) close(file_);
-      throw Unusable(path + ": " + std::strerror(problem));
-    }
-    bytes_.resize(static_cast<std::size_t>(facts.st_size));
-    read_from(0);
-  }
-  ~Copy() { close(file_); }
-  Copy(const Copy&) = delete;
-  Copy& operator=(const Copy&) = delete;
+  explicit Copy(const std::string& path) : file_(path), bytes_(file_.size()) { read_from(0); }
   Text bytes() const { return {bytes_.data(), bytes_.size()}; }
 
   // Reads everything from there on once more; views into it stay.
   void read_from(std::size_t at) {
     while (at < bytes_.size()) {
       const ssize_t taken =
-          pread(file_, bytes_.data() + at, bytes_.size() - at, static_cast<off_t>(at));
+          pread(file_.number(), bytes_.data() + at, bytes_.size() - at, static_cast<off_t>(at));
       if (taken < 0 && errno == EINTR) continue;
-      if (taken < 0) throw Unusable(path_ + ": " + std::strerror(errno));
+      if (taken < 0) file_.fail();
       if (taken == 0) break;  // it was cut to its records
       at += static_cast<std::size_t>(taken);
     }
@@ -184,8 +189,7 @@ class Copy {
   }
 
  private:
-  const std::string path_;
-  const int file_;
+  const File file_;
   std::vector<char> bytes_;
 };
 

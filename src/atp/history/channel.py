@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -65,13 +66,8 @@ class _RecordedChannel(grpc.Channel):
         response_deserializer: Callable[[bytes], Any] | None = None,
         **options: Any,
     ) -> Any:
-        word = METHODS.get(method)
-        if word is None or request_serializer is None or response_deserializer is None:
-            return self._channel.unary_unary(
-                method, request_serializer, response_deserializer, **options
-            )
-        inner: Any = self._channel.unary_unary(method, None, None, **options)
-        return _RecordedCall(inner, self._writer, word, request_serializer, response_deserializer)
+        make = partial(self._channel.unary_unary, method, **options)
+        return self._made(_RecordedCall, make, method, request_serializer, response_deserializer)
 
     def stream_stream(
         self,
@@ -80,15 +76,21 @@ class _RecordedChannel(grpc.Channel):
         response_deserializer: Callable[[bytes], Any] | None = None,
         **options: Any,
     ) -> Any:
+        make = partial(self._channel.stream_stream, method, **options)
+        return self._made(_RecordedStreams, make, method, request_serializer, response_deserializer)
+
+    def _made(
+        self,
+        recorded: type[_Recorded],
+        make: Callable[..., Any],
+        method: str,
+        serialize: Callable[[Any], bytes] | None,
+        deserialize: Callable[[bytes], Any] | None,
+    ) -> Any:
         word = METHODS.get(method)
-        if word is None or request_serializer is None or response_deserializer is None:
-            return self._channel.stream_stream(
-                method, request_serializer, response_deserializer, **options
-            )
-        inner: Any = self._channel.stream_stream(method, None, None, **options)
-        return _RecordedStreams(
-            inner, self._writer, word, request_serializer, response_deserializer
-        )
+        if word is None or serialize is None or deserialize is None:
+            return make(serialize, deserialize)
+        return recorded(make(None, None), self._writer, word, serialize, deserialize)
 
     def unary_stream(self, method: str, *arguments: Any, **options: Any) -> Any:
         return self._channel.unary_stream(method, *arguments, **options)
@@ -112,8 +114,8 @@ class _RecordedChannel(grpc.Channel):
         self.close()
 
 
-class _RecordedCall:
-    """One unary method: called, called for its call object too, or for a future."""
+class _Recorded:
+    """A method of the channel below, and how its messages become bytes."""
 
     def __init__(
         self,
@@ -128,6 +130,10 @@ class _RecordedCall:
         self._method = method
         self._serialize = serialize
         self._deserialize = deserialize
+
+
+class _RecordedCall(_Recorded):
+    """One unary method: called, called for its call object too, or for a future."""
 
     def __call__(self, request: Any, *arguments: Any, **options: Any) -> Any:
         return self.with_call(request, *arguments, **options)[0]
@@ -172,22 +178,8 @@ class _RecordedFuture:
         return getattr(self._future, name)
 
 
-class _RecordedStreams:
+class _RecordedStreams(_Recorded):
     """Execute: each batch is a call, sent when it is taken and ended by its response."""
-
-    def __init__(
-        self,
-        inner: Any,
-        writer: HistoryWriter,
-        method: HistoryMethod,
-        serialize: Callable[[Any], bytes],
-        deserialize: Callable[[bytes], Any],
-    ) -> None:
-        self._inner = inner
-        self._writer = writer
-        self._method = method
-        self._serialize = serialize
-        self._deserialize = deserialize
 
     def __call__(self, requests: Iterator[Any], *arguments: Any, **options: Any) -> Any:
         waiting: deque[int] = deque()

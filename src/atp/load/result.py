@@ -14,17 +14,12 @@ from typing import Any
 import numpy as np
 
 from atp.load.plan import LoadPlan
-from atp.vocabulary import ChangeOutcome, ReserveOutcome
+from atp.vocabulary import CALL_CODES, ChangeOutcome, ReserveOutcome
 
 BUCKET_BITS = 7
 """As in histogram.h: 128 buckets for each doubling."""
 NO_STATUS = "NONE"
-STATUS_NAMES = (
-    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
-    *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
-    *("ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
-    *("UNAUTHENTICATED", NO_STATUS),
-)
+STATUS_NAMES = (*CALL_CODES, NO_STATUS)
 """gRPC's codes in order of their numbers, and after them what is none."""
 REFUSED_CALLS = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
 

@@ -197,8 +197,10 @@ def _read_stock(
             begin_ns=wall_ns, step_ns=round(step_s * 1e9), steps=steps, chosen=chosen
         )
         for path in segments:
+            # A server may be writing to the last, and cuts it when it is full: that one is copied.
+            data_of = np.fromfile(path, np.uint8) if path == segments[-1] else _bytes_of(path)
             try:
-                scan.feed(_bytes_of(path))
+                scan.feed(data_of)
             except ValueError as error:
                 raise JournalUnreadable(f"{path}: {error}") from None
         levels = scan.levels()

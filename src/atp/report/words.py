@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from atp.vocabulary import ChangeOutcome, ReserveOutcome, StockOutcome
+from atp.vocabulary import CALL_CODES, ChangeOutcome, ReserveOutcome, StockOutcome
 
 KINDS = (
     *("", "Reserve", "Commit", "Release", "Extend", "GetReservation", "GetAvailability"),
@@ -18,12 +18,6 @@ CHECKOUT_KINDS = (1, 2, 3, 4, 7)
 """What changes something for a customer: Reserve, Commit, Release, Extend, and batches of them."""
 RESERVE = 1
 STATUS_FROM, UNANSWERED = 16, 33
-STATUSES = (
-    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
-    *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
-    *("ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
-    "UNAUTHENTICATED",
-)
 _OUTCOMES: dict[str, type[IntEnum]] = {
     "Reserve": ReserveOutcome,
     "Commit": ChangeOutcome,
@@ -39,7 +33,7 @@ def code_word(kind: int, code: int) -> str:
     if code == UNANSWERED:
         return "UNANSWERED"
     if code >= STATUS_FROM:
-        return STATUSES[code - STATUS_FROM]
+        return CALL_CODES[code - STATUS_FROM]
     words = _OUTCOMES.get(KINDS[kind])
     if words is None:
         return "OK"
@@ -48,4 +42,4 @@ def code_word(kind: int, code: int) -> str:
 
 def status_word(code: int) -> str:
     """How a call ended."""
-    return "UNANSWERED" if code == UNANSWERED else STATUSES[code]
+    return "UNANSWERED" if code == UNANSWERED else CALL_CODES[code]

@@ -16,9 +16,11 @@ from atp import __version__
 from atp._front import FrontStatistics, TimeCounts
 from atp.clock import Clock
 from atp.server.call_counts import OK
+from atp.server.hot_stock import hot_stock
 from atp.server.metrics_families import SECOND, Families
 from atp.server.outcome_counts import METHODS
 from atp.settings import Settings
+from atp.vocabulary import CALL_CODES
 
 if TYPE_CHECKING:
     from atp._core import Engine
@@ -26,15 +28,6 @@ if TYPE_CHECKING:
     from atp.vocabulary import StockTotals
 
 LAW_7_NS = SECOND // 4
-SKUS_AT_ONCE = 20
-"""Read together, their shards locked: no more than a large basket has."""
-CODES = (
-    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
-    *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
-    *("ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
-    "UNAUTHENTICATED",
-)
-"""gRPC's codes in order of their numbers."""
 
 
 class Sources(NamedTuple):
@@ -71,7 +64,7 @@ class Values:
             tell_limits(told, self._own_limits(front))
         told.set("atp_tls_refused_total", self._from.tls_refusals()[0])
         for (method, code), calls in self._from.control_calls().items():
-            told.set("atp_calls_total", calls, "control", method, CODES[code])
+            told.set("atp_calls_total", calls, "control", method, CALL_CODES[code])
         told.set("atp_calls_open", self._from.control_open(), "control")
         self._tell_journal(told)
         self._tell_snapshots(told)
@@ -105,16 +98,8 @@ class Values:
         tell_limits(told, ((row.name, row.value, row.used) for row in engine.limits()))
 
     def _tell_skus(self, told: Families) -> None:
-        hot = self._from.engine.hot_skus(self._setting("metrics.top_skus"))
-        names = [name for name, _ in hot]
-        stock = [
-            one
-            for at in range(0, len(names), SKUS_AT_ONCE)
-            for one in self._from.engine.get_availability(
-                names[at : at + SKUS_AT_ONCE], now_ns=self._from.clock.now_ns()
-            )
-        ]
-        for (name, heat), one in zip(hot, stock, strict=True):
+        count, now_ns = self._setting("metrics.top_skus"), self._from.clock.now_ns()
+        for name, heat, one in hot_stock(self._from.engine, count, now_ns):
             told.set("atp_sku_heat", heat, name)
             if one is not None:
                 for state, units in (
@@ -220,7 +205,7 @@ def tell_calls(told: Families, front: FrontStatistics) -> None:
     """Calls of the data plane. A method that is served is told even while it is at 0."""
     answered = {(method, OK): 0 for method in front.latencies}
     for (method, code), calls in {**answered, **front.answered}.items():
-        told.set("atp_calls_total", calls, "data", method.rpartition("/")[2], CODES[code])
+        told.set("atp_calls_total", calls, "data", method.rpartition("/")[2], CALL_CODES[code])
     for method, times in front.latencies.items():
         told.set_times("atp_call_duration_seconds", times, method)
     for method, words in METHODS.items():

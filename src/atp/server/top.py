@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from atp._front import TIME_BOUNDS_NS, FrontStatistics
 from atp.clock import Clock
 from atp.server import convert, journal_words
+from atp.server.hot_stock import hot_stock
 from atp.server.outcome_counts import OutcomeCounts
 from atp.server.status import OUTCOMES
 from atp.v1 import maintenance_service_pb2 as pb
@@ -108,13 +109,9 @@ class Top:
                 )
 
     def _hot_skus(self, count: int, now_ns: int) -> list[pb.HotSku]:
-        hottest = self._engine.hot_skus(count)
-        if not hottest:
-            return []
-        stocks = self._engine.get_availability([sku for sku, _ in hottest], now_ns=now_ns)
         return [
             pb.HotSku(stock=convert.stock(stock), heat=heat)
-            for (_, heat), stock in zip(hottest, stocks, strict=True)
+            for _, heat, stock in hot_stock(self._engine, count, now_ns)
             if stock is not None
         ]
 
