@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from front_attacks import ATTACKS, IDLE_CONNECTIONS
+from front_tls_attacks import HALF_OPEN, TLS_ATTACKS
 
 END_SECONDS = 60.0
 
@@ -54,10 +55,12 @@ def main() -> None:
     """Attacks, and prints how its connections ended."""
     name, address, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     os.nice(19)
-    if name == "idle_connections" and files_allowed() < IDLE_CONNECTIONS + 100:
+    wanted = {"idle_connections": IDLE_CONNECTIONS} | dict.fromkeys(TLS_ATTACKS, HALF_OPEN)
+    if files_allowed() < wanted.get(name, 0) + 100:
         sys.exit(f"this machine allows {files_allowed()} open files, too few for the attack")
+    attack = (ATTACKS | TLS_ATTACKS)[name]
     until = time.monotonic() + seconds
-    print(json.dumps(ATTACKS[name](address, lambda: time.monotonic() < until)))
+    print(json.dumps(attack(address, lambda: time.monotonic() < until)))
 
 
 if __name__ == "__main__":

@@ -43,8 +43,9 @@ class Window(NamedTuple):
 class Bystander:
     """Callers over one connection each, with what they have seen since the last window."""
 
-    def __init__(self, address: str, sku: str) -> None:
+    def __init__(self, address: str, sku: str, authority: Path | None) -> None:
         self.address = address
+        self.authority = authority
         self.sku = sku
         self.times: list[float] = []
         self.failures: Counter[str] = Counter()
@@ -52,8 +53,7 @@ class Bystander:
 
     def call_forever(self) -> None:
         """One caller's life."""
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(self.address, options=options) as channel:
+        with self.channel() as channel:
             stub = pb_grpc.ReservationServiceStub(channel)
             while True:
                 began = time.perf_counter()
@@ -63,6 +63,14 @@ class Bystander:
                     self.times.append(taken * 1e3)
                     if failure:
                         self.failures[failure] += 1
+
+    def channel(self) -> grpc.Channel:
+        """A connection of its own."""
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        if self.authority is None:
+            return grpc.insecure_channel(self.address, options=options)
+        trusted = grpc.ssl_channel_credentials(self.authority.read_bytes())
+        return grpc.secure_channel(self.address, trusted, options=options)
 
     def call_once(self, stub: pb_grpc.ReservationServiceStub) -> str:
         """Holds and gives back; what went wrong, if anything."""
@@ -110,10 +118,11 @@ class Watched:
 
 
 @contextmanager
-def bystander(address: str, sku: str) -> Iterator[Watched]:
-    """Another client of the server, until the block ends; it has begun to call."""
+def bystander(address: str, sku: str, authority: Path | None = None) -> Iterator[Watched]:
+    """Another client of the server, until the block ends; it has begun to call. With an authority
+    of the server's certificate it speaks TLS."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    words = [sys.executable, __file__, address, sku]
+    words = [sys.executable, __file__, address, sku, *([str(authority)] if authority else [])]
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -128,8 +137,8 @@ def bystander(address: str, sku: str) -> Iterator[Watched]:
 
 def main() -> None:
     """Calls until it is killed, or whoever started it is gone."""
-    address, sku = sys.argv[1:]
-    callers = Bystander(address, sku)
+    address, sku, *authority = sys.argv[1:]
+    callers = Bystander(address, sku, Path(authority[0]) if authority else None)
     for _ in range(CALLERS):
         threading.Thread(target=callers.call_forever, daemon=True).start()
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()

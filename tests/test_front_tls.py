@@ -280,7 +280,7 @@ def test_every_flipped_byte_of_a_clients_handshake_is_refused_or_harmless(keys: 
 
 def test_a_wish_to_renegotiate_ends_the_connection(keys: Keys) -> None:
     server = server_of(keys.server)
-    with NativeClient(keys.authority.cert, version=ssl.TLSVersion.TLSv1_2) as client:
+    with NativeClient(version=ssl.TLSVersion.TLSv1_2) as client:
         carry(client, server)
         assert server.is_open
         client.renegotiate()
@@ -292,7 +292,7 @@ def test_a_wish_to_renegotiate_ends_the_connection(keys: Keys) -> None:
 
 def test_new_keys_without_end_and_without_data_end_the_connection(keys: Keys) -> None:
     server = server_of(keys.server)
-    with NativeClient(keys.authority.cert, version=ssl.TLSVersion.TLSv1_3) as client:
+    with NativeClient(version=ssl.TLSVersion.TLSv1_3) as client:
         carry(client, server)
         goes_on, sent, answered = True, 0, 0
         while goes_on:
@@ -308,7 +308,7 @@ def test_new_keys_without_end_and_without_data_end_the_connection(keys: Keys) ->
     assert answered <= sent
     # With data in between, they are what the protocol is meant for.
     server = server_of(keys.server)
-    with NativeClient(keys.authority.cert, version=ssl.TLSVersion.TLSv1_3) as client:
+    with NativeClient(version=ssl.TLSVersion.TLSv1_3) as client:
         carry(client, server)
         for _ in range(3_000):
             client.update_keys()

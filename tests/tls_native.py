@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import ssl
-from pathlib import Path
 
 from atp._front import TlsServer
 
@@ -29,8 +28,7 @@ def _library() -> ctypes.CDLL:
 class NativeClient:
     """One connection; h2 offered, certificates not looked at."""
 
-    def __init__(self, authority: Path, *, version: ssl.TLSVersion) -> None:
-        assert authority.exists()
+    def __init__(self, *, version: ssl.TLSVersion) -> None:
         self._ssl = _library()
         pointer = ctypes.c_void_p
         self._context = pointer(self._ssl.SSL_CTX_new(pointer(self._ssl.TLS_client_method())))

@@ -11,6 +11,8 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +23,9 @@ from front_attacker import attacking  # noqa: E402  # the tests' modules are fou
 from front_attacks import ATTACKS, SKU  # noqa: E402
 from front_bystander import WINDOW_SECONDS, Watched, Window, bystander  # noqa: E402
 from front_target import Target, bytes_allowed, serving_target  # noqa: E402
+from front_tls_attacks import TLS_ATTACKS  # noqa: E402
+
+KNOWN = ATTACKS | TLS_ATTACKS
 
 TIMES_MOST = 2.0
 FLOOR_MS = 20.0
@@ -65,7 +70,7 @@ def attack_once(target: Target, attack: str, seconds: float, rounds: int) -> See
     target.forget_peak()
     before = target.resident_bytes()
     for _ in range(rounds):
-        with bystander(target.address, SKU) as other:
+        with bystander(target.address, SKU, target.authority) as other:
             calm += windows(other, seconds / 2)
             with attacking(attack, target.address, seconds) as attacker:
                 under += windows(other, seconds)
@@ -85,31 +90,42 @@ def attack_once(target: Target, attack: str, seconds: float, rounds: int) -> See
     )
 
 
+def attack_all(attacks: Iterable[str], seconds: float, rounds: int) -> Iterator[Seen]:
+    """Those that need no TLS on one server, then the others on another."""
+    chosen = list(attacks)
+    with tempfile.TemporaryDirectory(prefix="atp-attack-") as folder:
+        for known, keys_folder in ((ATTACKS, None), (TLS_ATTACKS, Path(folder))):
+            mine = [attack for attack in chosen if attack in known]
+            if not mine:
+                continue
+            with serving_target(keys_folder) as target:
+                for attack in mine:
+                    yield attack_once(target, attack, seconds, rounds)
+
+
 def main() -> None:
     """Exit status 0 when every attack stayed within its bounds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=14.0, help="of each attack, in a round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(ATTACKS))
+    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(KNOWN))
     arguments = parser.parse_args()
-    unknown = set(arguments.attacks) - set(ATTACKS)
+    unknown = set(arguments.attacks) - set(KNOWN)
     if unknown:
-        sys.exit(f"atp: no such attack: {', '.join(sorted(unknown))}; known: {', '.join(ATTACKS)}")
+        sys.exit(f"atp: no such attack: {', '.join(sorted(unknown))}; known: {', '.join(KNOWN)}")
     found = 0
     told = []
     print(f"{'attack':22}  p99 before / under, ms   calls/s before / under   MiB more (allowed)")
-    with serving_target() as target:
-        for attack in arguments.attacks or ATTACKS:
-            seen = attack_once(target, attack, arguments.seconds, arguments.rounds)
-            told.append(seen._asdict())
-            found += bool(seen.faults())
-            print(
-                f"{attack:22}  {seen.p99_before_ms:9.1f} / {seen.p99_ms:8.1f}   "
-                f"{seen.calls_before:14.0f} / {seen.calls:5.0f}   "
-                f"{seen.grown_mib:8.0f} ({seen.allowed_mib:.0f})   {seen.endings}  "
-                f"{'; '.join(seen.faults()) or 'fine'}",
-                flush=True,
-            )
+    for seen in attack_all(arguments.attacks or KNOWN, arguments.seconds, arguments.rounds):
+        told.append(seen._asdict())
+        found += bool(seen.faults())
+        print(
+            f"{seen.attack:22}  {seen.p99_before_ms:9.1f} / {seen.p99_ms:8.1f}   "
+            f"{seen.calls_before:14.0f} / {seen.calls:5.0f}   "
+            f"{seen.grown_mib:8.0f} ({seen.allowed_mib:.0f})   {seen.endings}  "
+            f"{'; '.join(seen.faults()) or 'fine'}",
+            flush=True,
+        )
     out = ROOT / "bench" / "out" / "attacks.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

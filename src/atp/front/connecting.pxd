@@ -132,12 +132,13 @@ cdef inline void take_tls(
         take_bytes(connection, <const uint8_t*>loop.plain.data(), loop.plain.size())
     if connection.is_closing:
         return
-    mark_dirty(connection)
-    if not goes_on:
-        if not connection.tls.get().why().empty():
-            loop.shared.tls_refusals.note(connection.tcp, connection.tls.get().why())
-        flush(loop, connection)
-        close_connection(connection)
+    if goes_on:
+        mark_dirty(connection)
+        return
+    if not connection.tls.get().why().empty():
+        loop.shared.tls_refusals.note(connection.tcp, connection.tls.get().why())
+    flush(loop, connection)
+    close_connection(connection)
 
 
 cdef inline void wake_up(Loop* loop) noexcept nogil:

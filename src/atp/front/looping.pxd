@@ -49,6 +49,7 @@ cdef inline void flush_all(Loop* loop) noexcept nogil:
         connection = loop.dirty[i]
         i += 1
         if connection != NULL:
+            connection.is_dirty = False
             flush(loop, connection)
             resume_reading(connection)
     loop.dirty.clear()

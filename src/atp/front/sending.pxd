@@ -154,8 +154,9 @@ cdef inline void write_all(Connection* connection) noexcept nogil:
 
 
 cdef inline void flush(Loop* loop, Connection* connection) noexcept nogil:
+    # Whoever takes it out of the loop's line says so: closed while it stands there unsaid, it would
+    # be gone, and the line would not know.
     cdef int64_t held_back, waiting
-    connection.is_dirty = False
     if connection.is_closing:
         return
     if not connection.is_writing:
