@@ -17,10 +17,10 @@ struct Figures {
 class Audit {
  public:
   Audit(std::int64_t remember, std::int64_t ended_max)
-      : holds_(&journal_, &stock_), caps_(&stock_, &holds_, &findings_),
+      : stock_(&names_), holds_(&journal_, &stock_, &names_), caps_(&stock_, &holds_, &findings_),
         ledger_(&journal_, {remember, ended_max}, &stock_, &holds_, &caps_, &findings_),
         matching_(&history_, &journal_, &stock_, &holds_, &findings_),
-        truth_(&stock_, &holds_, &caps_, &matching_.content()),
+        truth_(&stock_, &holds_, &caps_),
         ordering_(&history_, &journal_, &matching_, &stock_, &truth_, &findings_) {}
 
   void read_history(const std::string& path) { guarded([&] { history_.read(path); }); }
@@ -37,6 +37,8 @@ class Audit {
   Figures figures() const;
 
  private:
+  static constexpr std::size_t kAhead = 60;  // changes; what they want stays in the nearest caches
+
   template <class Work>
   static void guarded(Work work) {
     try {
@@ -52,27 +54,26 @@ class Audit {
     if (history_.commands.empty()) throw Unusable("the history has no call");
     matching_.prepare(&caps_);
     holds_.expect(static_cast<std::size_t>(journal_.grants), journal_.records.size());
-    // Some at a time, so that what many of them want of memory is on its way at once.
-    constexpr std::int64_t kAhead = 64;
-    std::vector<Event> events(kAhead);
-    for (std::int64_t first = journal_.first; first <= journal_.last(); first += kAhead) {
-      const std::int64_t end = std::min(first + kAhead, journal_.last() + 1);
-      for (std::int64_t at = first; at < end; ++at) {
-        Event* event = &events[static_cast<std::size_t>(at - first)];
-        read_event(at, journal_.event_bytes(at), event);
-        matching_.fetch(at);
-        ledger_.prepare(event);
+    names_.holds.expect(static_cast<std::size_t>(journal_.grants));
+    Reading reading(&history_, &journal_, &matching_.explained_by, &names_);
+    const std::size_t count = journal_.records.size();
+    std::array<std::size_t, Ledger::kFetches> fetched{};
+    for (std::size_t at = 0, known = 0; at < count; ++at) {
+      if (at + kAhead >= known && known < count) {
+        known = reading.more(at, [&](Text sku) { stock_.add(sku); });
       }
-      for (std::int64_t at = first; at < end; ++at) {
-        matching_.fetch_bytes(at);
-        ledger_.fetch(events[static_cast<std::size_t>(at - first)]);
+      // A step at a time for changes further and further ahead, so that memory is never asked for
+      // more at once than it can give.
+      for (int step = 0; step < Ledger::kFetches; ++step) {
+        std::size_t& next = fetched[static_cast<std::size_t>(step)];
+        const auto steps = static_cast<std::size_t>(Ledger::kFetches - step);
+        const std::size_t end = std::min(known, at + steps * kAhead / Ledger::kFetches);
+        for (; next < end; ++next) ledger_.fetch(step, reading[next].event);
       }
-      for (std::int64_t at = first; at < end; ++at) {
-        const Event& event = events[static_cast<std::size_t>(at - first)];
-        matching_.before(event);
-        ledger_.apply(event);
-        matching_.after(event);
-      }
+      Prepared& change = reading[at];
+      matching_.before(change);
+      ledger_.apply(change.event);
+      matching_.after(change);
     }
     caps_.finish();
   }
@@ -129,6 +130,7 @@ class Audit {
   Findings findings_;
   History history_;
   Journal journal_;
+  Names names_;
   Stock stock_;
   Holds holds_;
   Caps caps_;

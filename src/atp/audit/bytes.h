@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
@@ -52,22 +53,27 @@ inline Key key_from(Text bytes) {
   return {__builtin_bswap64(halves[0]), __builtin_bswap64(halves[1])};
 }
 
+// Of each character; 255: it is none.
+constexpr std::array<std::uint8_t, 256> kHexDigits = [] {
+  std::array<std::uint8_t, 256> digits{};
+  digits.fill(255);
+  for (std::uint8_t i = 0; i < 16; ++i) {
+    digits[static_cast<unsigned char>("0123456789abcdef"[i])] = i;
+  }
+  return digits;
+}();
+
 // The key that a reservation's id spells; false when it is no such id.
 inline bool key_from_hex(Text text, Key* key) {
   if (text.size() != 32) return false;
   std::uint64_t halves[2] = {0, 0};
+  std::uint8_t bad = 0;
   for (std::size_t i = 0; i < 32; ++i) {
-    const char letter = text[i];
-    std::uint64_t digit;
-    if (letter >= '0' && letter <= '9') {
-      digit = static_cast<std::uint64_t>(letter - '0');
-    } else if (letter >= 'a' && letter <= 'f') {
-      digit = static_cast<std::uint64_t>(letter - 'a' + 10);
-    } else {
-      return false;
-    }
+    const std::uint8_t digit = kHexDigits[static_cast<unsigned char>(text[i])];
+    bad |= digit;
     halves[i / 16] = halves[i / 16] << 4 | digit;
   }
+  if (bad > 15) return false;
   *key = {halves[0], halves[1]};
   return true;
 }
@@ -86,6 +92,14 @@ inline Address unmapped(Address address) {
     std::memset(address.bytes + 4, 0, 12);
     address.size = 4;
   }
+  return address;
+}
+
+// Of 4 or 16 bytes, or none.
+inline Address address_of(Text bytes) {
+  Address address;
+  address.size = static_cast<std::uint8_t>(bytes.size());
+  std::memcpy(address.bytes, bytes.data(), bytes.size());
   return address;
 }
 

@@ -5,7 +5,6 @@
 #include <tuple>
 
 #include "messages.h"
-#include "stock.h"
 
 namespace atp::audit {
 
@@ -34,7 +33,8 @@ struct CapRule {
   Subject subject = Subject::kNone;
   CapMode mode = CapMode::kNone;
   int ipv4_bits = 0, ipv6_bits = 0;
-  std::vector<std::uint32_t> skus;  // sorted; none: all
+  std::vector<Text> sku_names;      // sorted; none: all
+  std::vector<std::uint32_t> skus;  // their numbers, sorted, once somebody has given them
   bool per_sku = false;
   std::int64_t limit = kNoLimit;
   std::int64_t window = 0, step = 0;  // nanoseconds; 0: as long as the cap lives
@@ -46,8 +46,8 @@ struct CapRule {
   }
   bool counts_as(const CapRule& other) const {
     return subject == other.subject && ipv4_bits == other.ipv4_bits &&
-           ipv6_bits == other.ipv6_bits && skus == other.skus && per_sku == other.per_sku &&
-           window == other.window;
+           ipv6_bits == other.ipv6_bits && sku_names == other.sku_names &&
+           per_sku == other.per_sku && window == other.window;
   }
   bool same_as(const CapRule& other) const {
     return counts_as(other) && id == other.id && mode == other.mode && limit == other.limit &&
@@ -89,7 +89,7 @@ inline void add_range(CapRule* rule, Text text, std::int64_t limit) {
   rule->ranges.push_back(range);
 }
 
-inline CapRule read_cap(Text bytes, Stock* stock) {
+inline CapRule read_cap(Text bytes) {
   CapRule rule;
   std::vector<std::pair<Text, std::int64_t>> overrides;
   Reader reader(bytes.data(), bytes.size());
@@ -99,7 +99,7 @@ inline CapRule read_cap(Text bytes, Stock* stock) {
       case 2: rule.subject = static_cast<Subject>(reader.get_int32()); break;
       case 3: rule.ipv4_bits = reader.get_int32(); break;
       case 4: rule.ipv6_bits = reader.get_int32(); break;
-      case 5: rule.skus.push_back(stock->number_of(text_of(reader))); break;
+      case 5: rule.sku_names.push_back(text_of(reader)); break;
       case 6: rule.per_sku = reader.get_bool(); break;
       case 7: rule.limit = reader.get_int64(); break;
       case 8: rule.window = nanoseconds(reader.get_message()); break;
@@ -113,8 +113,9 @@ inline CapRule read_cap(Text bytes, Stock* stock) {
       default: reader.skip();
     }
   }
-  std::sort(rule.skus.begin(), rule.skus.end());
-  rule.skus.erase(std::unique(rule.skus.begin(), rule.skus.end()), rule.skus.end());
+  auto& names = rule.sku_names;
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   if (rule.window != 0) rule.step = std::max<std::int64_t>(1, (rule.window + 255) / 256);
   if (rule.subject == Subject::kCustomer) {
     std::sort(overrides.begin(), overrides.end());

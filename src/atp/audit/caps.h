@@ -6,16 +6,11 @@
 #include <tsl/robin_set.h>
 
 #include "cap_rules.h"
+#include "cap_steps.h"
 #include "findings.h"
 #include "holds.h"
 
 namespace atp::audit {
-
-// Units granted in one step of a window that are still in force.
-struct Step {
-  std::int64_t number;
-  std::int64_t units;
-};
 
 // A count from one change on; without what windows have passed over.
 struct CountThen {
@@ -31,12 +26,14 @@ struct CountPast {
 };
 
 struct Count {
+  Key key;
   std::int64_t in_force = 0;
   std::int64_t limit = kNoLimit;
   std::uint32_t limit_version = 0;  // of the cap that the limit is of
   std::uint32_t past = 0;           // number of its past and 1; 0: nobody asks
-  std::vector<Step> steps;
+  Steps steps;
 };
+static_assert(sizeof(Count) == 64);  // a line of the cache
 
 struct Cap {
   CapRule rule;
@@ -82,7 +79,9 @@ class Caps {
   }
 
   void set(const Event& event) {
-    CapRule rule = read_cap(event.cap, stock_);
+    CapRule rule = read_cap(event.cap);
+    rule.skus = event.cap_skus;
+    std::sort(rule.skus.begin(), rule.skus.end());
     auto found = std::find_if(caps_.begin(), caps_.end(),
                               [&](const Cap& cap) { return cap.rule.id == rule.id; });
     const bool is_new = found == caps_.end();
@@ -109,19 +108,12 @@ class Caps {
   void give_back(const Hold& hold, std::uint32_t sku, std::int64_t units, std::int64_t sequence,
                  std::int64_t time);
   void finish();
-  // Fetches from memory the counts that a grant will raise.
-  void fetch(const Event& event) const {
-    Address caller, room;
-    caller.size = static_cast<std::uint8_t>(event.address.size());
-    std::memcpy(caller.bytes, event.address.data(), event.address.size());
-    Whom counted;
-    for (const Cap& cap : caps_) {
-      if (!whom(cap.rule, event.customer, caller, &room, &counted)) continue;
-      const bool is_apart = cap.rule.per_sku && !event.lines.empty();
-      const auto found =
-          counts_.find(name_of(cap.uid, counted, is_apart ? event.lines[0].number : kAllSkus));
-      if (found != counts_.end()) __builtin_prefetch(&rows_[found->second]);
-    }
+  // Fetches from memory the counts that a grant will raise, in two steps.
+  void fetch(int step, const Event& event) const {
+    of_each_count(event, [&](const Key& name) {
+      if (step == 0) counts_.fetch(name);
+      if (step == 1) counts_.fetch_row(name);
+    });
   }
 
   // The cap at that position; null: it was not there.
@@ -139,20 +131,19 @@ class Caps {
   }
   // The past of a count; null: nobody was ever counted there.
   const CountPast* past(const CapThen& cap, const Whom& whom, std::uint32_t sku) const {
-    const auto found = counts_.find(name_of(cap.uid, whom, sku));
-    if (found == counts_.end() || rows_[found->second].past == 0) return nullptr;
-    return &pasts_[rows_[found->second].past - 1];
+    const std::uint32_t number = counts_.find(name_of(cap.uid, key_of(whom.bytes), sku));
+    if (number == kNoNumber || counts_[number].past == 0) return nullptr;
+    return &pasts_[counts_[number].past - 1];
   }
 
   std::int64_t bytes() const {
-    std::int64_t sum = bytes_of(rows_) + bytes_of(pasts_) +
-                       static_cast<std::int64_t>(counts_.bucket_count() * 40 +
-                                                 asked_about_.bucket_count() * 32);
-    for (const Count& count : rows_) sum += bytes_of(count.steps);
+    std::int64_t sum = counts_.bytes() + bytes_of(pasts_) +
+                       static_cast<std::int64_t>(asked_about_.bucket_count() * 32);
+    for (const Count& count : counts_.rows()) sum += count.steps.bytes();
     for (const CountPast& past : pasts_) sum += bytes_of(past.totals) + bytes_of(past.steps);
     return sum;
   }
-  std::int64_t count_of_counts() const { return static_cast<std::int64_t>(rows_.size()); }
+  std::int64_t count_of_counts() const { return static_cast<std::int64_t>(counts_.size()); }
 
  private:
   static constexpr std::uint32_t kAllSkus = 0xffffffffu;
@@ -164,15 +155,28 @@ class Caps {
         past.begin(), past.end(), sequence,
         [](std::int64_t at, const CapThen& then) { return at < then.sequence; });
   }
-  static Key name_of(std::uint32_t uid, const Whom& whom, std::uint32_t sku) {
-    char name[80];
-    std::memcpy(name, &uid, 4);
-    std::memcpy(name + 4, &sku, 4);
-    const std::size_t size = std::min<std::size_t>(whom.bytes.size(), 64);
-    std::memcpy(name + 8, whom.bytes.data(), size);
-    return key_of(Text(name, 8 + size));
+  // What names a subject is a hash already, and is only to be told from its like.
+  static Key name_of(std::uint32_t uid, const Key& subject, std::uint32_t sku) {
+    return {subject.high + uid * 0x9e3779b97f4a7c15u, subject.low + sku * 0xc2b2ae3d27d4eb4fu};
   }
-  Count& count_of(const Cap& cap, const Whom& whom, std::uint32_t sku);
+  static Key subject_of(const CapRule& rule, const Whom& whom, const Event& event) {
+    if (rule.subject == Subject::kCustomer) return event.customer_key;
+    return rule.subject == Subject::kIp ? event.address_key : key_of(whom.bytes);
+  }
+  template <class Work>
+  void of_each_count(const Event& event, Work work) const {
+    const Address caller = address_of(event.address);
+    Address room;
+    Whom counted;
+    for (const Cap& cap : caps_) {
+      if (cap.rule.subject == Subject::kReservation) continue;
+      if (!whom(cap.rule, event.customer, caller, &room, &counted)) continue;
+      const bool is_apart = cap.rule.per_sku && !event.lines.empty();
+      const std::uint32_t sku = is_apart ? event.lines[0].number : kAllSkus;
+      work(name_of(cap.uid, subject_of(cap.rule, counted, event), sku));
+    }
+  }
+  Count& count_of(const Cap& cap, const Whom& whom, const Key& subject, std::uint32_t sku);
   void add(const Cap& cap, Count* count, std::int64_t units, std::int64_t sequence,
            std::int64_t time);
   void take(const Cap& cap, Count* count, std::int64_t units, std::int64_t granted,
@@ -187,30 +191,29 @@ class Caps {
   Findings* findings_;
   std::vector<Cap> caps_;
   tsl::robin_map<Key, std::vector<CapThen>, KeyHash> pasts_of_caps_;
-  tsl::robin_map<Key, std::uint32_t, KeyHash, std::equal_to<Key>,
-                 Roomy<std::pair<Key, std::uint32_t>>>
-      counts_;
-  Table<Count> rows_;
+  KeyIndex<Count> counts_;
   std::vector<CountPast> pasts_;
   tsl::robin_set<Key, KeyHash> asked_about_;
   std::uint32_t uids_ = 0, versions_ = 0;
 };
 
-inline Count& Caps::count_of(const Cap& cap, const Whom& whom, std::uint32_t sku) {
-  const auto [found, is_new] =
-      counts_.emplace(name_of(cap.uid, whom, sku), static_cast<std::uint32_t>(rows_.size()));
-  if (is_new) {
-    rows_.emplace_back();
+inline Count& Caps::count_of(const Cap& cap, const Whom& whom, const Key& subject,
+                             std::uint32_t sku) {
+  const Key counted = name_of(cap.uid, subject, sku);
+  std::uint32_t number = counts_.find(counted);
+  if (number == kNoNumber) {
+    number = static_cast<std::uint32_t>(counts_.size());
+    counts_.add({counted});
     const Text name = sku == kAllSkus ? Text() : stock_->skus[sku].name;
     const Subject subject = cap.rule.subject;
     const bool is_address = subject == Subject::kIp || subject == Subject::kSubnet;
     if (asked_about_.contains(name_of_count(cap.rule.id, is_address ? 'a' : 't', whom.bytes,
                                             is_address ? whom.bits : 0, name))) {
       pasts_.emplace_back();
-      rows_.back().past = static_cast<std::uint32_t>(pasts_.size());
+      counts_[number].past = static_cast<std::uint32_t>(pasts_.size());
     }
   }
-  Count& count = rows_[found->second];
+  Count& count = counts_[number];
   if (count.limit_version != cap.version) {
     count.limit = limit_of(cap.rule, whom);
     count.limit_version = cap.version;
@@ -220,14 +223,8 @@ inline Count& Caps::count_of(const Cap& cap, const Whom& whom, std::uint32_t sku
 
 // Lets the window pass over what is too old.
 inline void Caps::pass(const Cap& cap, Count* count, std::int64_t now) {
-  std::size_t passed = 0;
-  while (passed < count->steps.size() && !cap.rule.still_counts(count->steps[passed].number, now)) {
-    count->in_force -= count->steps[passed++].units;
-  }
-  if (passed) {
-    count->steps.erase(count->steps.begin(),
-                       count->steps.begin() + static_cast<std::ptrdiff_t>(passed));
-  }
+  count->in_force -=
+      count->steps.pass([&](std::int64_t step) { return !cap.rule.still_counts(step, now); });
 }
 
 inline void note(CountPast* past, std::int64_t step, std::int64_t units, std::int64_t sequence,
@@ -253,13 +250,7 @@ inline void Caps::add(const Cap& cap, Count* count, std::int64_t units, std::int
   std::int64_t step = 0;
   if (cap.rule.window != 0) {
     step = cap.rule.step_of(time);
-    auto at = count->steps.end();
-    while (at != count->steps.begin() && std::prev(at)->number > step) --at;
-    if (at != count->steps.begin() && std::prev(at)->number == step) {
-      std::prev(at)->units += units;
-    } else {
-      count->steps.insert(at, {step, units});
-    }
+    count->steps.add(step, units);
   }
   count->in_force += units;
   if (count->past) note(&pasts_[count->past - 1], step, units, sequence, time);
@@ -271,11 +262,7 @@ inline void Caps::take(const Cap& cap, Count* count, std::int64_t units, std::in
   if (cap.rule.window != 0) {
     pass(cap, count, time);
     step = cap.rule.step_of(granted);
-    const auto at = std::lower_bound(
-        count->steps.begin(), count->steps.end(), step,
-        [](const Step& each, std::int64_t number) { return each.number < number; });
-    if (at == count->steps.end() || at->number != step) return;
-    at->units -= units;
+    if (!count->steps.take(step, units)) return;
   }
   count->in_force -= units;
   if (count->past) note(&pasts_[count->past - 1], step, -units, sequence, time);
@@ -295,10 +282,7 @@ inline void Caps::judge(const Cap& cap, const Event& event, const Whom& whom,
   for (const Hold& hold : holds_->holds) {
     if (hold.state != State::kHeld && hold.state != State::kCommitted) continue;
     if (hold.grant <= cap.counting_since || hold.grant >= event.sequence) continue;
-    Address caller;
-    const Text address = holds_->address_of(hold);
-    caller.size = static_cast<std::uint8_t>(address.size());
-    std::memcpy(caller.bytes, address.data(), address.size());
+    const Address caller = address_of(holds_->address_of(hold));
     const bool is_counted = audit::whom(cap.rule, holds_->customer_of(hold), caller, &room, &other);
     if (is_counted && other.bytes == whom.bytes) changes.push_back(hold.grant);
   }
@@ -312,6 +296,7 @@ inline void Caps::judge(const Cap& cap, const Event& event, const Whom& whom,
 inline void Caps::grant_under(const Cap& cap, const Event& event, const Hold& hold,
                               const Whom& whom) {
   const HoldLine* lines = holds_->lines_of(hold);
+  const Key subject = subject_of(cap.rule, whom, event);
   std::int64_t sum = 0;
   for (std::uint32_t i = 0; i < hold.line_count; ++i) {
     if (!cap.rule.concerns(lines[i].sku)) continue;
@@ -320,7 +305,7 @@ inline void Caps::grant_under(const Cap& cap, const Event& event, const Hold& ho
     } else if (cap.rule.subject == Subject::kReservation) {
       judge(cap, event, whom, lines[i].granted, cap.rule.limit);
     } else {
-      Count& count = count_of(cap, whom, lines[i].sku);
+      Count& count = count_of(cap, whom, subject, lines[i].sku);
       if (cap.rule.window != 0) pass(cap, &count, event.time);
       add(cap, &count, lines[i].granted, event.sequence, event.time);
       judge(cap, event, whom, count.in_force, count.limit);
@@ -331,16 +316,15 @@ inline void Caps::grant_under(const Cap& cap, const Event& event, const Hold& ho
     judge(cap, event, whom, sum, cap.rule.limit);
     return;
   }
-  Count& count = count_of(cap, whom, kAllSkus);
+  Count& count = count_of(cap, whom, subject, kAllSkus);
   if (cap.rule.window != 0) pass(cap, &count, event.time);
   add(cap, &count, sum, event.sequence, event.time);
   judge(cap, event, whom, count.in_force, count.limit);
 }
 
 inline void Caps::grant(const Event& event, const Hold& hold) {
-  Address caller, room;
-  caller.size = static_cast<std::uint8_t>(event.address.size());
-  std::memcpy(caller.bytes, event.address.data(), event.address.size());
+  const Address caller = address_of(event.address);
+  Address room;
   Whom counted;
   for (const Cap& cap : caps_) {
     if (whom(cap.rule, event.customer, caller, &room, &counted)) {
@@ -352,16 +336,15 @@ inline void Caps::grant(const Event& event, const Hold& hold) {
 inline void Caps::give_back(const Hold& hold, std::uint32_t sku, std::int64_t units,
                             std::int64_t sequence, std::int64_t time) {
   if (caps_.empty()) return;
-  Address caller, room;
-  const Text address = holds_->address_of(hold);
-  caller.size = static_cast<std::uint8_t>(address.size());
-  std::memcpy(caller.bytes, address.data(), address.size());
+  const Address caller = address_of(holds_->address_of(hold));
+  Address room;
   Whom counted;
   for (const Cap& cap : caps_) {
     if (cap.rule.subject == Subject::kReservation || hold.grant < cap.counting_since) continue;
     if (!cap.rule.concerns(sku)) continue;
     if (!whom(cap.rule, holds_->customer_of(hold), caller, &room, &counted)) continue;
-    Count& count = count_of(cap, counted, cap.rule.per_sku ? sku : kAllSkus);
+    const Key subject = key_of(counted.bytes);
+    Count& count = count_of(cap, counted, subject, cap.rule.per_sku ? sku : kAllSkus);
     take(cap, &count, units, hold.grant_time, sequence, time);
   }
 }

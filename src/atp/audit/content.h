@@ -1,8 +1,10 @@
-// Is this change what that command asked for? And is what was told of it what the journal has? Owns
-// comparing one request, or one answer, with one event. Keeps nothing.
+// Is this change what that command asked for? And was it told so? Owns comparing one request, and
+// the answer to a grant or a setting, with one event. Knows no ledger, and keeps nothing.
 #pragma once
-#include "caps.h"
-#include "commands.h"
+#include <tsl/robin_map.h>
+
+#include "cap_rules.h"
+#include "told_hold.h"
 
 namespace atp::audit {
 
@@ -30,9 +32,8 @@ inline void add_up(const std::vector<Units>& lines, std::vector<Units>* sums,
 
 class Content {
  public:
-  Content(Stock* stock, Holds* holds) : stock_(stock), holds_(holds) {}
-
-  // Why the event is not what was asked for; null: it is. The ledger is as before the event.
+  // Why the event is not what was asked for; null: it is. What an adjustment comes to is left to
+  // adds().
   const char* asked_for(Method method, const Asked& asked, const Event& event) {
     switch (method) {
       case Method::kReserve: return reserve(asked, event);
@@ -49,74 +50,23 @@ class Content {
     }
   }
 
-  // Why what was told of the event is not so; null: it is. The ledger is as after the event.
-  const char* told(Method method, const Asked& asked, const Told& told, const Event& event) {
-    if (method == Method::kReserve) return told_grant(asked, told, event);
-    if (is_change_of_hold(method)) {
-      const std::uint32_t number = holds_->find(event.key);
-      return number == Holds::kNone ? nullptr : told_hold(told.hold, number, event.sequence);
-    }
-    if (method == Method::kSetStock || method == Method::kAdjustStock) {
-      const Sku& sku = stock_->skus[stock_->number_of(event.sku)];
-      if (!told.has_stock) return "it tells no stock";
-      const bool is_same = told.on_hand == sku.on_hand && told.held == sku.held &&
-                           told.received == sku.received && told.adjusted == sku.adjusted &&
-                           told.sku_sequence == event.sequence;
-      return is_same ? nullptr : "it tells other counters of the SKU";
-    }
-    if (method == Method::kSetCap) return set_cap(told.cap, event);
-    return nullptr;
+  // Why what an adjustment comes to is not what was asked for; the SKU is as before it.
+  static const char* adds(const Asked& asked, const Event& event, const Sku& sku) {
+    const bool is_received = asked.reason == 1;
+    const bool is_same = event.reason == asked.reason &&
+                         event.on_hand == sku.on_hand + asked.delta &&
+                         event.received == sku.received + (is_received ? asked.delta : 0);
+    return is_same ? nullptr : "it adds other units";
   }
 
-  // The same for a hold as it is told, against what it was then.
-  const char* same_hold(const ToldHold& told, const Hold& hold, const HoldThen& then) const {
-    Key key;
-    if (!key_from_hex(told.id, &key) || !(key == hold.key)) return "it tells of another hold";
-    if (told.state != static_cast<std::int32_t>(then.state)) return "the hold's state is another";
-    const bool is_held = then.state == State::kHeld;
-    const std::int64_t end = is_held ? then.expire_time : 0;
-    if (told.expire_time != end) return "the hold ends at another time";
-    if (told.sequence == 0 && told.lines.empty()) return nullptr;  // told in brief
-    if (told.sequence != then.sequence) return "the hold's last change is another";
-    if (told.end_time != (is_held ? 0 : then.end_time)) return "the hold ended at another time";
-    if (told.create_time != hold.grant_time) return "the hold was granted at another time";
-    if (told.customer != holds_->customer_of(hold)) return "the hold is another customer's";
-    if (address_from(told.address).view() != holds_->address_of(hold)) {
-      return "the hold was asked from another address";
-    }
-    return same_lines(told, then);
+  // Why what was told of a grant or of a cap's setting is not so; null: it is, or what was told is
+  // for the ledger to say.
+  const char* told(Method method, const Asked& asked, const Told& told, const Event& event) {
+    if (method == Method::kReserve) return told_grant(asked, told, event);
+    return method == Method::kSetCap ? set_cap(told.cap, event) : nullptr;
   }
 
  private:
-  const char* same_lines(const ToldHold& told, const HoldThen& then) const {
-    if (told.lines.size() != then.lines.size()) return "the hold has other lines";
-    for (std::size_t i = 0; i < then.lines.size(); ++i) {
-      const HoldLine& line = then.lines[i];
-      const ToldUnits& one = told.lines[i];
-      const std::int64_t rest = line.rest();
-      if (one.sku != stock_->skus[line.sku].name || one.granted != line.granted) {
-        return "the hold has other lines";
-      }
-      const bool is_same = one.committed == line.committed && one.released == line.released &&
-                           one.held == (then.state == State::kHeld ? rest : 0) &&
-                           one.expired == (then.state == State::kExpired ? rest : 0);
-      if (!is_same) return "other units of a line are held, sold or given back";
-    }
-    return nullptr;
-  }
-
-  const char* told_hold(const ToldHold& told, std::uint32_t number, std::int64_t sequence) {
-    if (!told.is_told) return "it tells of no hold";
-    const Hold& hold = holds_->holds[number];
-    then_.state = hold.state;
-    then_.sequence = sequence;
-    then_.expire_time = hold.expire_time;
-    then_.end_time = hold.end_time;
-    const HoldLine* lines = holds_->lines_of(hold);
-    then_.lines.assign(lines, lines + hold.line_count);
-    return same_hold(told, hold, then_);
-  }
-
   const char* told_grant(const Asked& asked, const Told& told, const Event& event) {
     if ((told.outcome == 2) != event.is_partial) return "it was not granted in the same part";
     if (event.is_partial && !told.skus.empty()) {
@@ -134,8 +84,19 @@ class Content {
       }
       if (at != event.lines.size()) return "other units were granted";
     }
-    return told_hold(told.hold, static_cast<std::uint32_t>(holds_->holds.size() - 1),
-                     event.sequence);
+    return told_new_hold(told.hold, event);
+  }
+  const char* told_new_hold(const ToldHold& told, const Event& event) {
+    if (!told.is_told) return "it tells of no hold";
+    then_.state = State::kHeld;
+    then_.sequence = event.sequence;
+    then_.expire_time = event.expire_time;
+    then_.lines.clear();
+    for (const Units& line : event.lines) {
+      then_.lines.push_back({line.number, static_cast<std::int32_t>(line.quantity), 0, 0});
+    }
+    const HoldFacts facts{event.key, event.time, event.customer, event.address};
+    return same_hold(told, facts, then_, [&](std::size_t i) { return event.lines[i].sku; });
   }
 
   const char* reserve(const Asked& asked, const Event& event) {
@@ -200,27 +161,20 @@ class Content {
     if (event.has_receipt || event.reason != 0) return "it is no setting but an adjustment";
     return event.on_hand == asked.on_hand ? nullptr : "other units are on hand";
   }
-  const char* adjust_stock(const Asked& asked, const Event& event) {
+  static const char* adjust_stock(const Asked& asked, const Event& event) {
     if (event.kind != Change::kStockChanged) return "it is of another kind";
     if (event.sku != asked.sku) return "it is about another SKU";
     if (!event.has_receipt || !(key_of(asked.request_id) == event.receipt)) {
       return "it has another request id";
     }
-    const Sku& sku = stock_->skus[stock_->number_of(event.sku)];
-    const bool is_received = asked.reason == 1;
-    const bool is_same = event.reason == asked.reason &&
-                         event.on_hand == sku.on_hand + asked.delta &&
-                         event.received == sku.received + (is_received ? asked.delta : 0);
-    return is_same ? nullptr : "it adds other units";
+    return nullptr;
   }
-  const char* set_cap(Text cap, const Event& event) {
+  static const char* set_cap(Text cap, const Event& event) {
     if (event.kind != Change::kCapSet) return "it is of another kind";
-    const bool is_same = read_cap(cap, stock_).same_as(read_cap(event.cap, stock_));
+    const bool is_same = read_cap(cap).same_as(read_cap(event.cap));
     return is_same ? nullptr : "the cap is another";
   }
 
-  Stock* stock_;
-  Holds* holds_;
   HoldThen then_;
   std::vector<Units> sums_;
   std::vector<std::int32_t> from_;

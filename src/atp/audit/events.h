@@ -4,6 +4,7 @@
 #pragma once
 #include <memory>
 
+#include "key_index.h"
 #include "messages.h"
 
 namespace atp::audit {
@@ -30,7 +31,14 @@ struct Event {
   Text cap;               // a Cap message, or the id of a removed cap
   bool counts_reset = false;
   Text bytes;             // the whole message
-  std::uint32_t hold = 0xffffffffu;  // the number of the hold that it is about, if there was one
+  // Numbers of what it names, as of before it; kNone: there was none.
+  static constexpr std::uint32_t kNone = kNoNumber;
+  std::uint32_t hold = kNone;         // of its key
+  std::uint32_t other_hold = kNone;   // the replaced one's, or that of the receipt's key
+  std::uint32_t receipt_before = kNone;
+  std::uint32_t sku_number = kNone;
+  std::vector<std::uint32_t> cap_skus;
+  Key customer_key, address_key;      // of a grant: whom caps count
 };
 
 inline Key read_key(Reader& reader) {
@@ -118,9 +126,12 @@ inline void read_cap_change(Reader reader, Event* event) {
 
 inline void read_event(std::int64_t sequence, Text bytes, Event* event) {
   auto lines = std::move(event->lines);
+  auto cap_skus = std::move(event->cap_skus);
   *event = Event();
   lines.clear();
+  cap_skus.clear();
   event->lines = std::move(lines);
+  event->cap_skus = std::move(cap_skus);
   event->sequence = sequence;
   event->bytes = bytes;
   Reader reader(bytes.data(), bytes.size());

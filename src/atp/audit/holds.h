@@ -1,8 +1,6 @@
 // Reservations, and what each change did to them. Owns who holds what after every change, now and
 // at any earlier position, and the memory of request ids. Judges nothing: the ledger does.
 #pragma once
-#include <tsl/robin_set.h>
-
 #include "events.h"
 #include "stock.h"
 
@@ -66,12 +64,10 @@ class Holds {
   Table<HoldLine> lines;
   Table<Link> links;
   Table<Receipt> receipts;
-  static constexpr std::uint32_t kNone = 0xffffffffu;
+  static constexpr std::uint32_t kNone = kNoNumber;
 
-  Holds(const Journal* journal, const Stock* stock)
-      : journal_(journal), stock_(stock),
-        by_key_(16, Hash{&holds}, Same{&holds}),
-        receipts_by_key_(16, ReceiptHash{&receipts}, ReceiptSame{&receipts}) {}
+  Holds(const Journal* journal, const Stock* stock, const Names* names)
+      : journal_(journal), stock_(stock), names_(names) {}
   Holds(const Holds&) = delete;
   Holds& operator=(const Holds&) = delete;
 
@@ -80,14 +76,10 @@ class Holds {
     holds.reserve(grants);
     lines.reserve(grants);
     links.reserve(changes);
-    by_key_.reserve(grants);
   }
 
-  // The youngest hold of the key, or kNone.
-  std::uint32_t find(const Key& key) const {
-    const auto found = by_key_.find(key);
-    return found == by_key_.end() ? kNone : *found;
-  }
+  // The youngest hold of the key, or kNone; when all is read.
+  std::uint32_t find(const Key& key) const { return names_->holds.find(key); }
   // The one that was there at that position, or the oldest.
   std::uint32_t find_at(const Key& key, std::int64_t sequence) const {
     std::uint32_t number = find(key);
@@ -97,22 +89,19 @@ class Holds {
     return number;
   }
   const Receipt* find_receipt(const Key& key) const {
-    const auto found = receipts_by_key_.find(key);
-    return found == receipts_by_key_.end() ? nullptr : &receipts[*found];
+    return receipt(names_->receipts.find(key));
+  }
+  const Receipt* receipt(std::uint32_t number) const {
+    return number == kNone ? nullptr : &receipts[number];
   }
 
+  // The number of the next hold is that which its key has got.
   std::uint32_t add(const Hold& hold) {
-    const auto number = static_cast<std::uint32_t>(holds.size());
     holds.push_back(hold);
-    holds.back().older = find(hold.key);
-    if (holds.back().older != kNone) by_key_.erase(hold.key);
-    by_key_.insert(number);
-    return number;
+    return static_cast<std::uint32_t>(holds.size() - 1);
   }
   void add_receipt(const Key& key, std::int64_t sequence, std::int64_t time) {
     receipts.push_back({key, sequence, time, end_in_share(key)});
-    receipts_by_key_.erase(key);
-    receipts_by_key_.insert(static_cast<std::uint32_t>(receipts.size() - 1));
   }
   void link(std::uint32_t number, std::int64_t sequence) {
     Hold& hold = holds[number];
@@ -154,46 +143,17 @@ class Holds {
   }
 
   std::int64_t bytes() const {
-    const std::size_t buckets = by_key_.bucket_count() + receipts_by_key_.bucket_count();
     return bytes_of(holds) + bytes_of(lines) + bytes_of(links) + bytes_of(receipts) +
-           static_cast<std::int64_t>(buckets * 8);
+           names_->holds.bytes() + names_->receipts.bytes();
   }
 
  private:
-  // Tables of numbers: the keys stay in the rows, so that an entry has four bytes and not twenty.
-  struct Hash {
-    const Table<Hold>* rows;
-    std::size_t operator()(std::uint32_t number) const { return (*rows)[number].key.low; }
-    std::size_t operator()(const Key& key) const { return key.low; }
-  };
-  struct Same {
-    using is_transparent = void;
-    const Table<Hold>* rows;
-    bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
-    bool operator()(const Key& a, std::uint32_t b) const { return a == (*rows)[b].key; }
-    bool operator()(std::uint32_t a, const Key& b) const { return (*rows)[a].key == b; }
-  };
-  struct ReceiptHash {
-    const Table<Receipt>* rows;
-    std::size_t operator()(std::uint32_t number) const { return (*rows)[number].key.low; }
-    std::size_t operator()(const Key& key) const { return key.low; }
-  };
-  struct ReceiptSame {
-    using is_transparent = void;
-    const Table<Receipt>* rows;
-    bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
-    bool operator()(const Key& a, std::uint32_t b) const { return a == (*rows)[b].key; }
-    bool operator()(std::uint32_t a, const Key& b) const { return (*rows)[a].key == b; }
-  };
-
   std::uint32_t end_in_share(const Key& key) { return ++shares_[key.low >> 58]; }
   void apply(const Event& event, const Hold& hold, HoldThen* told) const;
 
   const Journal* journal_;
   const Stock* stock_;
-  tsl::robin_set<std::uint32_t, Hash, Same, Roomy<std::uint32_t>> by_key_;
-  tsl::robin_set<std::uint32_t, ReceiptHash, ReceiptSame, Roomy<std::uint32_t>>
-      receipts_by_key_;
+  const Names* names_;
   std::uint32_t shares_[64] = {};
   Event event_;
   std::vector<std::int64_t> steps_;

@@ -14,32 +14,23 @@ class Ledger {
       : journal_(journal), memory_(memory), stock_(stock), holds_(holds), caps_(caps),
         findings_(findings) {}
 
-  // Looks up what an event names, and fetches it from memory while others are applied. The event
-  // need not be the next one.
-  void prepare(Event* event) {
-    for (Units& line : event->lines) {
-      line.number = stock_->number_of(line.sku);
-      __builtin_prefetch(&stock_->skus[line.number]);
-    }
-    if (event->kind > Change::kExtended) return;
-    if (event->kind == Change::kReserved) caps_->fetch(*event);
-    event->hold = holds_->find(event->key);
-    if (event->hold == Holds::kNone) return;
-    const Hold& hold = holds_->holds[event->hold];
-    __builtin_prefetch(&hold);
-    __builtin_prefetch(&hold.key + 3);
-  }
-  // The same, one step further: what is found where prepare() pointed.
-  void fetch(const Event& event) const {
-    for (const Units& line : event.lines) {
-      const auto& versions = stock_->skus[line.number].versions;
-      if (!versions.empty()) __builtin_prefetch(&versions.back());
-    }
-    if (event.hold == Holds::kNone) return;
+  // Fetches from memory what an event will want, each step what the last one has found.
+  static constexpr int kFetches = 5;
+  void fetch(int step, const Event& event) const {
+    for (const Units& line : event.lines) fetch_sku(step, line.number);
+    if (event.kind == Change::kReserved) caps_->fetch(step, event);
+    if (!is_there(event.hold)) return;
     const Hold& hold = holds_->holds[event.hold];
-    __builtin_prefetch(journal_->records[static_cast<std::size_t>(hold.grant - journal_->first)]);
-    __builtin_prefetch(&holds_->lines[hold.first_line]);
-    __builtin_prefetch(&stock_->skus[holds_->lines[hold.first_line].sku]);
+    const HoldLine* line = &holds_->lines[hold.first_line];
+    if (step == 0) {
+      __builtin_prefetch(&hold);
+      __builtin_prefetch(&hold.key + 4);
+    } else if (step == 1) {
+      __builtin_prefetch(line);
+      __builtin_prefetch(journal_->records[static_cast<std::size_t>(hold.grant - journal_->first)]);
+    } else {
+      fetch_sku(step - 2, line->sku);
+    }
   }
 
   void apply(const Event& event) {
@@ -61,8 +52,22 @@ class Ledger {
   }
 
  private:
+  // Granted already, and not by one of the changes that are to be applied.
+  bool is_there(std::uint32_t hold) const { return hold < holds_->holds.size(); }
   static std::string change(const Event& event) {
     return "change " + std::to_string(event.sequence);
+  }
+  void fetch_sku(int step, std::uint32_t number) const {
+    const Sku& sku = stock_->skus[number];
+    if (step == 0) {
+      const char* row = reinterpret_cast<const char*>(&sku);
+      for (std::size_t at = 0; at < sizeof(Sku); at += 64) __builtin_prefetch(row + at);
+    } else if (step == 1) {
+      sku.versions.fetch();
+      sku.dues.fetch();
+    } else if (const Due* due = sku.dues.near()) {
+      __builtin_prefetch(&holds_->holds[due->hold].key + 4);
+    }
   }
   std::string sku_of(std::uint32_t number) const { return stock_->skus[number].name; }
   std::vector<std::int64_t> past_of(std::uint32_t hold, std::int64_t last) const {
@@ -79,17 +84,16 @@ class Ledger {
   // Law 4: a request id stands for one thing, for as long as it is remembered.
   void judge_receipt(const Event& event) {
     findings_->checked(Law::kOneHold);
-    const Receipt* before = holds_->find_receipt(event.receipt);
+    const Receipt* before = holds_->receipt(event.receipt_before);
     if (before != nullptr && !forgotten(before->key, before->time, before->rank, event.time)) {
       findings_->add(Fault::kDoneTwice,
                      change(event) + " was done for a request id that change " +
                          std::to_string(before->sequence) + " had been done for",
                      {before->sequence, event.sequence});
     }
-    judge_id_of_hold(event, event.receipt, Fault::kDoneTwice);
+    judge_id_of_hold(event, event.other_hold, Fault::kDoneTwice);
   }
-  void judge_id_of_hold(const Event& event, const Key& key, Fault fault) {
-    const std::uint32_t number = holds_->find(key);
+  void judge_id_of_hold(const Event& event, std::uint32_t number, Fault fault) {
     if (number == Holds::kNone) return;
     const Hold& before = holds_->holds[number];
     if (before.state != State::kHeld &&
@@ -107,8 +111,8 @@ class Ledger {
 
   void reserve(const Event& event) {
     findings_->checked(Law::kOneHold);
-    judge_id_of_hold(event, event.key, Fault::kTwoHolds);
-    const Receipt* receipt = holds_->find_receipt(event.key);
+    judge_id_of_hold(event, event.hold, Fault::kTwoHolds);
+    const Receipt* receipt = holds_->receipt(event.receipt_before);
     if (receipt != nullptr && !forgotten(receipt->key, receipt->time, receipt->rank, event.time)) {
       findings_->add(Fault::kTwoHolds,
                      change(event) + " is a hold for a request id that change " +
@@ -121,6 +125,7 @@ class Ledger {
     hold.grant = event.sequence;
     hold.grant_time = event.time;
     hold.expire_time = event.expire_time;
+    hold.older = event.hold;
     hold.first_line = holds_->lines.size();
     hold.last_link = kNoLink;
     hold.customer_size = static_cast<std::uint8_t>(event.customer.size());
@@ -164,7 +169,7 @@ class Ledger {
   }
 
   void replace(const Event& event) {
-    const std::uint32_t number = holds_->find(event.replaced);
+    const std::uint32_t number = event.other_hold;
     if (number == Holds::kNone || holds_->holds[number].state != State::kHeld) {
       findings_->add(Fault::kUnknownHold, change(event) + " replaces a hold that is not there",
                      {event.sequence});
@@ -198,7 +203,7 @@ class Ledger {
   // The hold that a change is about, or kNone and a finding.
   std::uint32_t held(const Event& event) {
     findings_->checked(Law::kHoldEndsOnce);
-    const std::uint32_t number = holds_->find(event.key);
+    const std::uint32_t number = event.hold;
     if (number == Holds::kNone) {
       findings_->add(Fault::kUnknownHold, change(event) + " is about a hold that was never granted",
                      {event.sequence});
@@ -312,7 +317,7 @@ class Ledger {
   }
 
   void change_stock(const Event& event) {
-    const std::uint32_t number = stock_->number_of(event.sku);
+    const std::uint32_t number = event.sku_number;
     Sku& sku = stock_->skus[number];
     findings_->checked(Law::kConservation);
     judge_dues(number, event);
@@ -332,10 +337,10 @@ class Ledger {
   }
   std::vector<std::int64_t> with_last(std::uint32_t number, std::int64_t sequence) const {
     std::vector<std::int64_t> changes;
-    const auto& versions = stock_->skus[number].versions;
-    for (std::size_t i = versions.size() - std::min<std::size_t>(versions.size(), 6);
-         i < versions.size(); ++i) {
-      changes.push_back(versions[i].sequence);
+    const Sku& sku = stock_->skus[number];
+    const std::size_t size = sku.versions.size();
+    for (std::size_t i = size - std::min<std::size_t>(size, 6); i < size; ++i) {
+      changes.push_back(stock_->version(sku, i).sequence);
     }
     changes.push_back(sequence);
     return changes;
@@ -372,17 +377,15 @@ class Ledger {
   void settle(std::uint32_t number, const Event& event) {
     Sku& sku = stock_->skus[number];
     findings_->checked(Law::kNoOversell);
-    const bool was_sound = sku.versions.empty() ||
-                           sku.versions.back().held <= sku.versions.back().on_hand;
-    if (was_sound && (sku.held > sku.on_hand || sku.held < 0)) {
+    if (sku.was_sound && (sku.held > sku.on_hand || sku.held < 0)) {
       findings_->add(Fault::kOversold,
                      change(event) + " leaves " + std::to_string(sku.held) + " units of " +
                          sku_of(number) + " held with " + std::to_string(sku.on_hand) + " on hand",
                      with_last(number, event.sequence));
     }
+    sku.was_sound = sku.held <= sku.on_hand;
     const Due* due = first_due(number);
-    sku.versions.push_back(
-        {event.sequence, sku.on_hand, sku.held, due == nullptr ? kNoExpiry : due->time});
+    stock_->add_version(&sku, event.sequence, due == nullptr ? kNoExpiry : due->time);
   }
 
   const Journal* journal_;

@@ -2,26 +2,22 @@
 // change that is there was asked for, once. Owns which command explains which change. Judges
 // neither the order of answers nor what refusals say.
 #pragma once
-#include "content.h"
+#include "reading.h"
 
 namespace atp::audit {
-
-constexpr std::uint32_t kNobody = 0xffffffffu;
 
 class Matching {
  public:
   Matching(History* history, const Journal* journal, Stock* stock, Holds* holds,
            Findings* findings)
       : history_(history), journal_(journal), stock_(stock), findings_(findings),
-        content_(stock, holds) {}
+        told_of_(stock, holds) {}
 
   Table<std::uint32_t> explained_by;   // command of each change, or kNobody
   std::vector<std::int64_t> unasked;         // changes that nobody is known to have asked for
   std::int64_t first_explained = kNever;     // changes before it are the base
   std::int64_t last_explained = 0;
   std::int64_t base_changes = 0, expiries = 0, unanswered_done = 0;
-
-  Content& content() { return content_; }
 
   // Before the replay: who says to have done which change, and who may have.
   void prepare(Caps* caps) {
@@ -40,43 +36,29 @@ class Matching {
     }
   }
 
-  // Fetches from memory what the next steps will want of a change.
-  void fetch(std::int64_t sequence) const {
-    const std::uint32_t command = command_of(sequence);
-    if (command != kNobody) __builtin_prefetch(&history_->commands[command]);
-  }
-  void fetch_bytes(std::int64_t sequence) const {
-    const std::uint32_t command = command_of(sequence);
-    if (command == kNobody) return;
-    const Command& asking = history_->commands[command];
-    __builtin_prefetch(asking.request);
-    __builtin_prefetch(asking.request + 64);
-    __builtin_prefetch(asking.response);
-    __builtin_prefetch(asking.response + 64);
-  }
-
   // Before a change is applied to the ledger: who asked for it?
-  void before(const Event& event) {
-    const std::size_t at = static_cast<std::size_t>(event.sequence - journal_->first);
+  void before(Prepared& change) {
+    const Event& event = change.event;
+    std::uint32_t& command = explained_by[place_of(event)];
     if (event.kind == Change::kExpired) {
       ++expiries;
-      if (explained_by[at] != kNobody) differs(explained_by[at], event, "it is an expiry");
+      if (command != kNobody) differs(command, event, "it is an expiry");
       return;
     }
     findings_->checked(Law::kAskedFor);
-    const std::uint32_t command = explained_by[at];
     if (command != kNobody) {
       last_explained = event.sequence;
-      const Command& asking = history_->commands[command];
-      read_asked(asking.method, asking.asked(), &asked_);
-      why_ = content_.asked_for(asking.method, asked_, event);
+      const bool is_sum = history_->commands[command].method == Method::kAdjustStock;
+      if (is_sum && change.why == nullptr) {
+        change.why = Content::adds(change.asked, event, stock_->skus[event.sku_number]);
+      }
       return;
     }
-    explained_by[at] = find_unknown(event);
-    if (explained_by[at] != kNobody) {
+    command = find_unknown(event);
+    if (command != kNobody) {
       ++unanswered_done;
       last_explained = event.sequence;
-      history_->commands[explained_by[at]].sequence = event.sequence;
+      history_->commands[command].sequence = event.sequence;
     } else if (event.sequence < first_explained) {
       ++base_changes;
     } else {
@@ -85,19 +67,16 @@ class Matching {
   }
 
   // After it was applied: is it what was told?
-  void after(const Event& event) {
-    const std::size_t at = static_cast<std::size_t>(event.sequence - journal_->first);
-    const std::uint32_t number = explained_by[at];
+  void after(const Prepared& change) {
+    const Event& event = change.event;
+    const std::uint32_t number = explained_by[place_of(event)];
     if (number == kNobody || event.kind == Change::kExpired) return;
     const Command& command = history_->commands[number];
     if (command.fate != Fate::kDone) return;
     findings_->checked(Law::kAcknowledged);
-    if (why_ == nullptr) {
-      read_told(command.method, command.told(), &told_);
-      why_ = content_.told(command.method, asked_, told_, event);
-    }
-    if (why_ != nullptr) differs(number, event, why_);
-    why_ = nullptr;
+    const char* why = change.why;
+    if (why == nullptr) why = told_of_.change(command.method, change.told, event);
+    if (why != nullptr) differs(number, event, why);
     if (event.kind == Change::kReserved) note_grant(number, command.sent, event);
   }
 
@@ -121,8 +100,8 @@ class Matching {
   }
 
  private:
-  std::uint32_t command_of(std::int64_t sequence) const {
-    return explained_by[static_cast<std::size_t>(sequence - journal_->first)];
+  std::size_t place_of(const Event& event) const {
+    return static_cast<std::size_t>(event.sequence - journal_->first);
   }
 
   // Commands by what they are about, each with the next one of the same key.
@@ -232,6 +211,12 @@ class Matching {
     }
   }
 
+  const char* why_not(Method method, const Event& event) {
+    const char* why = content_.asked_for(method, asked_, event);
+    if (why != nullptr || method != Method::kAdjustStock) return why;
+    return Content::adds(asked_, event, stock_->skus[event.sku_number]);
+  }
+
   // Of the unanswered commands that asked for this, the one that was sent first.
   std::uint32_t find_unknown(const Event& event) {
     const auto found = unknown_.by_key.find(main_key_of(event));
@@ -242,7 +227,7 @@ class Matching {
       if (unknown.is_used) continue;
       const Command& command = history_->commands[unknown.command];
       read_asked(command.method, command.asked(), &asked_);
-      if (content_.asked_for(command.method, asked_, event) != nullptr) continue;
+      if (why_not(command.method, event) != nullptr) continue;
       if (best == nullptr || command.sent < history_->commands[best->command].sent) {
         best = &unknown;
       }
@@ -257,9 +242,9 @@ class Matching {
   Stock* stock_;
   Findings* findings_;
   Content content_;
+  ToldOfLedger told_of_;
   Asked asked_;
   Told told_;
-  const char* why_ = nullptr;
   Index unknown_, refused_;  // the latter is made when it is first asked for
   bool has_refused_ = false;
 };

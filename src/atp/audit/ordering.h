@@ -28,7 +28,11 @@ class Ordering {
       floor_ = {0, kNobody};
       seen_ = 0;
       batch_ = {0, 0};
-      for (const auto& [sent, number] : order_) judge_one(history_->commands[number], number);
+      for (const Turn& turn : order_) {
+        for (std::uint32_t i = turn.first; i < turn.first + turn.count; ++i) {
+          judge_one(history_->commands[i], i);
+        }
+      }
     }
   }
 
@@ -50,7 +54,15 @@ class Ordering {
     std::int64_t sequence;
     std::uint32_t command;
   };
-  struct Ack {
+  // The commands of one call: they were sent together, and answered together.
+  struct Turn {
+    std::int64_t sent;
+    std::uint32_t first, count;
+    bool operator<(const Turn& other) const {
+      return std::pair(sent, first) < std::pair(other.sent, other.first);
+    }
+  };
+  struct Ack {  // of a call, its newest change
     std::int64_t ended, sequence;
     std::uint32_t command;
   };
@@ -76,18 +88,23 @@ class Ordering {
            number;
   }
 
+  static bool is_of_call(const Command& command, const Command& first) {
+    return command.call == first.call && command.file == first.file &&
+           command.sent == first.sent && command.in_batch != 0;
+  }
   void gather(std::uint32_t clock) {
     order_.clear();
     acks_.clear();
     changes_.clear();
     const auto count = static_cast<std::uint32_t>(history_->commands.size());
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const Command& command = history_->commands[i];
-      if (clock_of(command) != clock) continue;
-      order_.emplace_back(command.sent, i);
-      if (!is_change(command, i)) continue;
-      if (command.ended != kNever) acks_.push_back({command.ended, command.sequence, i});
-      changes_.push_back({command.sent, command.sequence});
+    for (std::uint32_t first = 0, end = 0; first < count; first = end) {
+      const Command& call = history_->commands[first];
+      for (end = first + 1; end < count; ++end) {
+        if (!is_of_call(history_->commands[end], call)) break;
+      }
+      if (clock_of(call) != clock) continue;
+      order_.push_back({call.sent, first, end - first});
+      gather_changes(first, end);
     }
     std::sort(order_.begin(), order_.end());
     std::sort(acks_.begin(), acks_.end(),
@@ -97,6 +114,23 @@ class Ordering {
     for (std::size_t i = changes_.size(); i-- > 1;) {
       changes_[i - 1].sequence = std::min(changes_[i - 1].sequence, changes_[i].sequence);
     }
+  }
+
+  // What the changes of a call come to: before its end nobody can have known the newest of them,
+  // and its oldest is where it begins.
+  void gather_changes(std::uint32_t first, std::uint32_t end) {
+    Ack newest{kNever, 0, kNobody};
+    std::int64_t oldest = kNever;
+    for (std::uint32_t i = first; i < end; ++i) {
+      const Command& command = history_->commands[i];
+      if (!is_change(command, i)) continue;
+      oldest = std::min(oldest, command.sequence);
+      if (command.ended != kNever && command.sequence > newest.sequence) {
+        newest = {command.ended, command.sequence, i};
+      }
+    }
+    if (newest.command != kNobody) acks_.push_back(newest);
+    if (oldest != kNever) changes_.push_back({history_->commands[first].sent, oldest});
   }
 
   void judge_one(const Command& command, std::uint32_t number) {
@@ -240,7 +274,7 @@ class Ordering {
   Stock* stock_;
   Truth* truth_;
   Findings* findings_;
-  Table<std::pair<std::int64_t, std::uint32_t>> order_;
+  Table<Turn> order_;
   Table<Ack> acks_;
   Table<Sent> changes_;
   std::priority_queue<Ended, std::vector<Ended>, std::greater<>> under_way_;

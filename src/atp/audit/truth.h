@@ -8,10 +8,9 @@ namespace atp::audit {
 
 class Truth {
  public:
-  Truth(Stock* stock, Holds* holds, Caps* caps, Content* content)
-      : stock_(stock), holds_(holds), content_(content), basket_(stock, holds, caps) {
-    caps_ = caps;
-  }
+  Truth(Stock* stock, Holds* holds, Caps* caps)
+      : stock_(stock), holds_(holds), caps_(caps), told_of_(stock, holds),
+        basket_(stock, holds, caps) {}
 
   struct Found {
     std::int64_t at = 0;        // 0: nowhere
@@ -142,7 +141,7 @@ class Truth {
   }
   const char* told_hold() {
     if (!told_.hold.is_told) return nullptr;
-    return content_->same_hold(told_.hold, holds_->holds[hold_], then_);
+    return told_of_.hold(told_.hold, hold_, then_);
   }
 
   const char* repeated_grant(std::int64_t at) {
@@ -283,8 +282,8 @@ class Truth {
 
   Stock* stock_;
   Holds* holds_;
-  Content* content_;
   Caps* caps_;
+  ToldOfLedger told_of_;
   RefusedBasket basket_;
   Asked asked_;
   Told told_;
