@@ -110,7 +110,7 @@ def units() -> list[Extension]:
         native("atp._core", ("core",)),
         native("atp.journal._native", ("journal", "journal/native")),
         native("atp._front", ("journal", "front"), FRONT_LIBRARIES),
-        native("atp.load._native", ("load",), ("nghttp2",)),
+        native("atp.load._native", ("load",), ("nghttp2", "ssl", "crypto")),
         native("atp.audit._native", ("audit",)),
         native("atp.report._native", ("report",)),
         *([fuzzers()] if fuzz == "too" else []),

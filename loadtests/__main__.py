@@ -24,6 +24,7 @@ from atp.audit import AuditFailed  # noqa: E402 - found by the lines above
 from atp.cli.failed import Failed  # noqa: E402
 from atp.history import HistoryDamaged  # noqa: E402
 from loadtests import faults, screen  # noqa: E402
+from loadtests.encryption import files_of, tls_options  # noqa: E402
 from loadtests.engines import WEB_PORT, LoadFailed  # noqa: E402
 from loadtests.faults.disk import NoCompiler  # noqa: E402
 from loadtests.profiles import PROFILES  # noqa: E402
@@ -77,6 +78,14 @@ FAULT_LINES = "\n".join(f"  {name:13} {each.text}" for name, each in faults.KIND
     type=click.Path(path_type=Path),
     help="That server's data directory, for the audit.",
 )
+@tls_options
+@click.option(
+    "--processes",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Make the load with so many, which share it; Locust's own have one more that leads them.",
+)
 @click.option("--no-audit", is_flag=True, help="Prove nothing; for a server of another machine.")
 @click.option("--web", is_flag=True, help=f"Locust's page on 127.0.0.1:{WEB_PORT} meanwhile.")
 @click.option("--web-port", type=int, help="The same, on another port.")
@@ -110,6 +119,9 @@ def main(**values: Any) -> None:
             data=values["data"],
             audits=not values["no_audit"],
             web_port=web_port,
+            processes=values["processes"],
+            data_tls=files_of(values, "data"),
+            control_tls=files_of(values, "control"),
             tell=lambda line: click.echo(line, err=True),
         )
     except ValueError as error:

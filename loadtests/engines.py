@@ -1,4 +1,4 @@
-"""The two that make the load: Locust in a process of its own, and the product's own generator.
+"""The two that make the load: Locust in processes of its own, and the product's own generator.
 
 Owns starting them, when the sale has begun, and their end; both record into the sale's history.
 What they do is in users/ and in atp.load.
@@ -7,6 +7,7 @@ What they do is in users/ and in atp.load.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -54,7 +55,11 @@ class Engine(ABC):
 
 
 class Locust(Engine):
-    """Locust with the profile's users, headless or with its web page."""
+    """Locust with the profile's users, headless or with its web page.
+
+    With `processes` of a sale it is one that leads and has the page, and so many that have the
+    users, each begun anew: grpcio can't be taken along by a fork once it is at work.
+    """
 
     def __init__(
         self, sale: Sale, log: Path, *, web_port: int | None = None, only_operators: bool = False
@@ -63,27 +68,50 @@ class Locust(Engine):
         self._only_operators = only_operators
         self._log_path = log
         self._web_port = web_port
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def begin(self) -> None:
-        """Starts it, and waits until its history begins."""
-        sale, profile = self.sale, self.sale.profile
-        page = ["--headless", "--only-summary"]
+        """Starts it, and waits until each of its histories begins."""
+        numbers = [0] if self.sale.processes == 1 else range(1, self.sale.processes + 1)
+        lead, follow = [], []
+        if self.sale.processes > 1:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = str(free.getsockname()[1])
+            lead = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+            lead += ["--expect-workers", str(self.sale.processes)]
+            follow = ["--worker", "--master-host", "127.0.0.1", "--master-port", port]
+        self._log_path.unlink(missing_ok=True)
+        self._start([*lead, *self._page_words()])
+        for number in numbers if follow else ():
+            self._start([*follow, "--sale-process", str(number)])
+        until_s = time.monotonic() + START_S
+        while not all(self.sale.history_of(number).exists() for number in numbers):
+            if not self._are_running() or time.monotonic() > until_s:
+                raise LoadFailed(f"Locust did not start: {self._log_tail()}")
+            time.sleep(LOOK_S)
+
+    def _page_words(self) -> list[str]:
+        words = ["--headless", "--only-summary"]
         if self._web_port is not None:
-            page = ["--autostart", "--autoquit", "1", "--web-host", "127.0.0.1"]
-            page += ["--web-port", str(self._web_port)]
-        command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", *page]
+            words = ["--autostart", "--autoquit", "1", "--web-host", "127.0.0.1"]
+            words += ["--web-port", str(self._web_port)]
+        return [*words, "--json-file", str(self._log_path.with_suffix(""))]  # it adds .json itself
+
+    def _start(self, words: list[str]) -> None:
+        sale, profile = self.sale, self.sale.profile
+        command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", *words]
         command += ["--exit-code-on-error", "0", "--host", sale.data_address]
         command += ["--control-address", sale.control_address, "--sale", profile.name]
         command += ["--sale-users", str(profile.users), "--sale-seconds", str(profile.seconds)]
         command += ["--sale-seed", str(sale.seed), "--sale-run", sale.run]
         command += ["--history", str(sale.history), "--sale-recorder", sale.recorder]
         command += ["--only-operators"] if self._only_operators else []
-        command += ["--json-file", str(self._log_path.with_suffix(""))]  # it adds .json itself
+        for plane, files in (("data", sale.data_tls), ("control", sale.control_tls)):
+            command += files.words(plane) if files else []
         # The same modules that run here, wherever they were found.
         path = os.pathsep.join(filter(None, sys.path))
-        with self._log_path.open("wb") as log:
-            self._process = subprocess.Popen(
+        with self._log_path.open("ab") as log:
+            process = subprocess.Popen(
                 command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -91,32 +119,33 @@ class Locust(Engine):
                 env={**os.environ, "PYTHONPATH": path},
                 process_group=0,
             )
-        history = sale.history / f"{sale.recorder}-{sale.run}.history"
-        until_s = time.monotonic() + START_S
-        while not history.exists():
-            if self._process.poll() is not None or time.monotonic() > until_s:
-                raise LoadFailed(f"Locust did not start: {self._log_tail()}")
-            time.sleep(LOOK_S)
+        self._processes.append(process)
+
+    def _are_running(self) -> bool:
+        return all(process.poll() is None for process in self._processes)
 
     def wait(self) -> None:
-        """Until Locust has ended by itself."""
-        assert self._process is not None
-        try:
-            status = self._process.wait(self.sale.profile.seconds + AFTER_S)
-        except subprocess.TimeoutExpired:
-            raise LoadFailed(f"Locust does not end: {self._log_tail()}") from None
-        if status != 0:
-            raise LoadFailed(f"Locust ended with status {status}: {self._log_tail()}")
+        """Until Locust has ended by itself, all of it."""
+        until_s = time.monotonic() + self.sale.profile.seconds + AFTER_S
+        for process in self._processes:
+            try:
+                status = process.wait(max(0.0, until_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                raise LoadFailed(f"Locust does not end: {self._log_tail()}") from None
+            if status != 0:
+                raise LoadFailed(f"Locust ended with status {status}: {self._log_tail()}")
 
     def stop(self) -> None:
-        """Ends the process if it is still there."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+        """Ends what is still there of it."""
+        running = [process for process in self._processes if process.poll() is None]
+        for process in running:
+            process.terminate()
+        for process in running:
             try:
-                self._process.wait(START_S)
+                process.wait(START_S)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                process.kill()
+                process.wait()
 
     def _log_tail(self) -> str:
         lines = self._log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]

@@ -1,8 +1,8 @@
 """What Locust runs: the users of a profile, in its shape, against a server that runs already.
 
 Owns Locust's options for it, and the start and end of the history. Used by the orchestrator; by
-hand: `locust -f loadtests/locustfile.py --sale drop --host 127.0.0.1:7300`, with --headless or
-without.
+hand: `locust -f loadtests/locustfile.py --set-up --sale drop --host 127.0.0.1:7300`, with
+--headless or without.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Any
 
 import grpc.experimental.gevent as grpc_gevent
 from locust import LoadTestShape, User, events
+from locust.runners import MasterRunner
 
 # Before any channel is made: grpcio waits in gevent's way from then on.
 grpc_gevent.init_gevent()
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from atp.client.channel import DEFAULT_CONTROL_ADDRESS, DEFAULT_DATA_ADDRESS  # noqa: E402
+from loadtests import encryption  # noqa: E402
 from loadtests.profiles import PROFILES, Profile  # noqa: E402
 from loadtests.sale import Sale  # noqa: E402
 from loadtests.users.bot import Bot  # noqa: E402
@@ -36,6 +38,7 @@ class SaleShape(LoadTestShape):
 
     profile: Profile
     only_operators = False
+    process = 0
 
     def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
         """Users wanted now, how fast they come, and of which kinds; None at the end."""
@@ -60,41 +63,59 @@ def add_options(parser: Any, **_: Any) -> None:
     group.add_argument(
         "--only-operators", action="store_true", help="Nobody else: the load is made elsewhere."
     )
+    group.add_argument("--sale-process", type=int, default=0, help="Which of several it is.")
+    group.add_argument("--set-up", action="store_true", help="Its stock and caps first.")
     group.add_argument("--control-address", default=DEFAULT_CONTROL_ADDRESS, help="HOST:PORT.")
     group.add_argument(
         "--history", default="sale-history", help="Directory in which calls are recorded."
     )
+    encryption.add_options(group)
 
 
-@events.init.add_listener
-def open_shop(environment: Any, **_: Any) -> None:
-    """Connects, begins the history, and says how many there are of each kind."""
+def sale_of(environment: Any) -> Sale:
+    """The sale that the options tell of."""
     told = environment.parsed_options
-    profile = PROFILES[told.sale].sized(users=told.sale_users, seconds=told.sale_seconds)
-    sale = Sale(
-        profile=profile,
+    return Sale(
+        profile=SaleShape.profile,
         data_address=environment.host or DEFAULT_DATA_ADDRESS,
         control_address=told.control_address,
         history=Path(told.history),
         run=told.sale_run or f"{time.time_ns() // 1_000_000:x}",
         seed=told.sale_seed,
         recorder=told.sale_recorder,
+        data_tls=encryption.files_told(told, "data"),
+        control_tls=encryption.files_told(told, "control"),
+        process=SaleShape.process,
     )
-    Person.shop = Shop(sale)
+
+
+@events.init.add_listener
+def announce(environment: Any, **_: Any) -> None:
+    """Says how many users there are of each kind."""
+    told = environment.parsed_options
+    profile = PROFILES[told.sale].sized(users=told.sale_users, seconds=told.sale_seconds)
     SaleShape.profile = profile
     SaleShape.only_operators = told.only_operators
+    SaleShape.process = told.sale_process  # who leads sends its own options to all
     Operator.fixed_count = profile.operators
     Bot.weight, Shopper.weight = profile.bot_count(), profile.shopper_count()
     environment.stop_timeout = profile.habits.deadline_s + 1.0
 
 
 @events.test_start.add_listener
-def begin(**_: Any) -> None:
-    """The sale's clock starts with the load."""
+def open_shop(environment: Any, **_: Any) -> None:
+    """The sale begins: connections, the history, its clock. Who leads others has no users."""
+    if isinstance(environment.runner, MasterRunner):
+        return
+    if not hasattr(Person, "shop"):  # a page may start it again
+        Person.shop = Shop(sale_of(environment))
+        if environment.parsed_options.set_up:
+            Person.shop.fill_shelves()
     Person.shop.begin()
 
 
 @events.quit.add_listener
 def close_shop(**_: Any) -> None:
     """The history is whole when its last entry is written."""
-    Person.shop.close()
+    if hasattr(Person, "shop"):
+        Person.shop.close()

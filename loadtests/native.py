@@ -87,6 +87,7 @@ def plan_of(sale: Sale) -> LoadPlan:
         allow_refused_calls=True,
         tries=TRIES,
         stalled_s=STALLED_S,
+        tls=None if sale.data_tls is None else sale.data_tls.of_load(sale.data_address),
         history=sale.history,
     )
 
@@ -122,11 +123,12 @@ def wants(profile: Profile, curve: tuple[tuple[float, float], ...], sale: Sale) 
 
 
 class Native(Engine):
-    """atp.load on a thread of its own, which it leaves to native code, and Locust's operators."""
+    """atp.load on a thread of its own, which it leaves to native code or to processes, and Locust's
+    operators."""
 
     def __init__(self, sale: Sale, log: Path) -> None:
         super().__init__(sale)
-        operators = dataclasses.replace(sale, recorder="operators")
+        operators = dataclasses.replace(sale, recorder="operators", processes=1)
         self._operators = Locust(operators, log, only_operators=True)
         self._ready = threading.Event()
         self._failure: Exception | None = None
@@ -156,7 +158,11 @@ class Native(Engine):
 
     def _run(self, plan: LoadPlan) -> None:
         try:
-            load.run(plan, on_ready=self._ready.set)
+            if self.sale.processes == 1:
+                load.run(plan, on_ready=self._ready.set)
+            else:
+                # It is told how far they are once all of them are connected.
+                load.run_many(plan, self.sale.processes, on_step=lambda result: self._ready.set())
         except (load.LoadFailed, OSError, ValueError) as error:
             self._failure = error
         finally:

@@ -59,8 +59,11 @@ def _strangers(figures: Figures) -> Iterable[str]:
 
 
 def sold_something(figures: Figures) -> str:
-    """Holds were made, and units were sold."""
-    return "" if figures["units"]["sold"] > 0 else "nothing was sold"
+    """Holds were made, and units were sold; by the answers where the journal is not known."""
+    sold = figures["units"].get("sold")
+    if sold is None:
+        sold = figures["commands"].get("Commit", {}).get("DONE", 0)
+    return "" if sold > 0 else "nothing was sold"
 
 
 def caps_worked(figures: Figures) -> str:
@@ -75,8 +78,10 @@ def bots_were_stopped(figures: Figures) -> str:
 
 
 def demand_met_stock(figures: Figures) -> str:
-    """More was asked for than there was."""
+    """More was asked for than there was, where the journal tells how much that is."""
     units = figures["units"]
+    if "sold" not in units:
+        return ""
     asked, there = units["asked"], units["on_hand"] + units["sold"]
     if asked > there:
         return ""

@@ -24,11 +24,12 @@ from atp.journal.copy_store import copy_store
 from atp.journal.directory import Places
 from atp.replay.clock import Clock
 from loadtests import faults, promises
+from loadtests.encryption import PLANES, Files
 from loadtests.engines import Engine, Locust
 from loadtests.faults.disk import Disk
 from loadtests.faults.proxy import Proxy
 from loadtests.faults.scene import Scene
-from loadtests.native import Native
+from loadtests.native import CONNECTIONS, Native
 from loadtests.profiles import Profile
 from loadtests.sale import Sale
 from loadtests.shelves import Shelves
@@ -41,6 +42,7 @@ LEFT = (
 SETTINGS = {
     "journal.keep": "30d",  # the audit wants every change from the first one on
 }
+PROCESSES_MOST = 64
 IMPATIENT_S = 1.0
 """Users who wait no longer lose calls by themselves."""
 FULL_DISK_SETTINGS = {
@@ -58,7 +60,7 @@ class Options:
     """What was asked for. Addresses are those of a server that runs already, or empty.
 
     `data` is that server's data directory. Without `audits` nothing is proved, and it need not be
-    known. `seed` decides who does what and when what breaks.
+    known. `processes` make the load. `seed` decides who does what and when what breaks.
     """
 
     profile: Profile
@@ -71,6 +73,9 @@ class Options:
     data: Path | None = None
     audits: bool = True
     web_port: int | None = None
+    processes: int = 1
+    data_tls: Files | None = None
+    control_tls: Files | None = None
     tell: Callable[[str], None] = lambda line: None
 
 
@@ -110,12 +115,15 @@ def rehearse(options: Options) -> Ended:
         sale = Sale(
             profile=options.profile,
             data_address=proxy.address if proxy else data_address,
+            data_tls=_behind(options, proxy),
+            control_tls=options.control_tls,
+            processes=options.processes,
             control_address=control_address,
             history=options.out / "history",
             run=run,
             seed=options.seed,
         )
-        there = Shelves(options.profile, control_address, writer)
+        there = Shelves(options.profile, control_address, writer, options.control_tls)
         there.set_up()
         options.tell(f"the sale begins: {options.profile.seconds:g} s of {options.profile.name}")
         _hold(options, sale, Scene(writer, server, proxy, disk))
@@ -141,6 +149,35 @@ def check(options: Options) -> None:
         raise NotRehearsed(f"{names}: only for a server that is started here; leave the addresses")
     if options.engine == "native" and options.web_port is not None:
         raise NotRehearsed("the web page is Locust's: the native engine has none")
+    if not 1 <= options.processes <= PROCESSES_MOST:
+        raise NotRehearsed(f"{options.processes} processes: 1 to {PROCESSES_MOST} make a load")
+    if options.engine == "native" and options.processes > CONNECTIONS:
+        raise NotRehearsed(f"the native engine's {CONNECTIONS} connections are one each at least")
+    least = options.profile.users - options.profile.operators
+    if options.processes > least:
+        raise NotRehearsed(f"{options.processes} processes for {least} users: one each at least")
+    check_tls(options)
+
+
+def check_tls(options: Options) -> None:
+    """Raises NotRehearsed when a plane can't be spoken to as was asked for."""
+    for plane in PLANES:
+        files: Files | None = getattr(options, f"{plane}_tls")
+        if files is None:
+            continue
+        if not options.data_address:
+            raise NotRehearsed("TLS: only of a server that runs already; give its addresses")
+        try:
+            files.check(getattr(options, f"{plane}_address"))
+        except ValueError as error:
+            raise NotRehearsed(f"TLS of the {plane} plane: {error}") from None
+
+
+def _behind(options: Options, proxy: Proxy | None) -> Files | None:
+    """A proxy cuts what it can't read: the certificate is still that of the server behind it."""
+    if proxy is None or options.data_tls is None:
+        return options.data_tls
+    return options.data_tls.behind(options.data_address)
 
 
 def prepare_folder(out: Path) -> None:

@@ -18,6 +18,7 @@ from atp.v1 import cap_service_pb2 as caps_pb
 from atp.v1 import stock_service_pb2 as stock_pb
 from atp.v1.cap_service_pb2_grpc import CapServiceStub
 from atp.v1.stock_service_pb2_grpc import StockServiceStub
+from loadtests.encryption import Files, open_channel
 from loadtests.profiles import Profile
 
 BATCH_SKUS = 4_096
@@ -31,9 +32,12 @@ class NotSetUp(Exception):
 class Shelves:
     """A server's stock and caps, by its control plane; what is changed there is in the history."""
 
-    def __init__(self, profile: Profile, control_address: str, writer: HistoryWriter) -> None:
+    def __init__(
+        self, profile: Profile, control_address: str, writer: HistoryWriter, tls: Files | None
+    ) -> None:
         self._profile = profile
         self._address = control_address
+        self._tls = tls
         self._writer = writer
         self._found: list[caps_pb.Cap | None] = []
         """For each of the profile's caps, the one of that name that was there before."""
@@ -61,8 +65,8 @@ class Shelves:
 
     @contextmanager
     def _calling(self) -> Iterator[grpc.Channel]:
-        options = ChannelOptions(own_connection=True).as_grpc(None)
-        with grpc.insecure_channel(self._address, options=options) as bare:
+        options = ChannelOptions(own_connection=True)
+        with open_channel(self._address, self._tls, options) as bare:
             try:
                 yield record_calls(bare, self._writer)
             except grpc.RpcError as error:

@@ -6,6 +6,8 @@ A scripted server answers; the times must not depend on it.
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +20,7 @@ from atp.load import LoadPlan
 from command import Command
 from load_histories import calls_of
 from scripted_http2 import Asked, granted, scripted, whole
+from server_process import clean_environment
 
 NEAR_S = 2e-6
 
@@ -124,3 +127,38 @@ def test_the_command_says_what_is_wrong_with_a_curve(text: str, told: str) -> No
     ended = Command()("load-test", "--rate-curve", "1s:5")
     assert ended.status == 2
     assert "it must begin at 0 s" in ended.err
+
+
+WITHOUT_THE_CALL = """
+import ctypes, errno, struct, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+EPOLL_PWAIT2, LOAD, JUMP_IF, RETURN = 441, 0x20, 0x15, 0x06  # the number on every machine
+steps = [(LOAD, 0, 0, 0), (JUMP_IF, 0, 1, EPOLL_PWAIT2),
+         (RETURN, 0, 0, 0x00050000 | errno.ENOSYS), (RETURN, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
+assert libc.syscall(EPOLL_PWAIT2, -1, None, 1, None, None, 0) == -1
+assert ctypes.get_errno() == errno.ENOSYS
+from atp import load
+plan = load.LoadPlan(address=sys.argv[1], run_name="old-", connections=1, rate=50.0, calls=50)
+begun = time.process_time()
+result = load.run(plan)
+print(result.good, result.asked, time.process_time() - begun < 0.5)
+"""
+"""A load in a process for which the kernel has no epoll_pwait2, as those before 5.11."""
+
+
+def test_a_kernel_without_short_waits_is_waited_on_by_a_timer() -> None:
+    """It span for ever, and answered nothing, where the kernel was older than Linux 5.11."""
+    with scripted(lambda call: whole(call.stream, granted())) as address:
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_THE_CALL, address],
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "50 50 True\n"

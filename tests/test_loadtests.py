@@ -20,11 +20,15 @@ import pytest
 
 from atp.client import Client
 from atp.history import list_files, read
+from atp.settings import PLANES
+from atp.v1 import reservation_pb2 as pb
+from atp.v1.history_pb2 import HISTORY_METHOD_RESERVE
 from atp.vocabulary import Cap, CapSubject
 from loadtests import faults
 from loadtests.profiles import PROFILES
 from sale_history import Recording
 from server_process import ROOT, clean_environment, run_atp, serving
+from tls_keys import NEEDS_OPENSSL, make_keys
 
 SECONDS_MOST = 120
 AT_ONCE = 4
@@ -36,6 +40,12 @@ RUNS = {
     "retry_storm": ["--users", "30", "--seconds", "4", "--faults", "pause"],
     "steady native": [
         *("--engine", "native", "--rate", "1500", "--seconds", "4", "--faults", "full_disk"),
+    ],
+    "steady processes": [
+        *("--processes", "2", "--users", "30", "--seconds", "4", "--faults", "kill"),
+    ],
+    "drop native processes": [
+        *("--engine", "native", "--processes", "2", "--rate", "500", "--seconds", "4"),
     ],
 }
 """What is run: a profile, and how."""
@@ -177,6 +187,32 @@ def test_users_of_every_kind_came_and_locust_counted_what_the_history_has(
     assert sum(counted.values()) <= calls <= sum(counted.values()) + 40
 
 
+def request_ids(path: Path) -> list[str]:
+    """Of the reserves in one file of a history."""
+    return [
+        pb.ReserveRequest.FromString(entry.sent.request).request_id
+        for entry in read(path)
+        if entry.sent.method == HISTORY_METHOD_RESERVE
+    ]
+
+
+@pytest.mark.parametrize("name", ["steady processes", "drop native processes"])
+def test_processes_have_a_history_each_and_no_request_in_common(
+    held: Callable[[str], Held], name: str
+) -> None:
+    one = held(name)
+    made_by = ("locust-", "native-")
+    paths = [path for path in list_files(one.out / "history") if path.name.startswith(made_by)]
+    assert len(paths) == 2
+    asked = [set(request_ids(path)) for path in paths]
+    assert all(len(ids) > 20 for ids in asked), "each has its share"
+    assert not asked[0] & asked[1]
+    if name == "steady processes":
+        rows = json.loads((one.out / "locust.json").read_text())
+        counted = sum(row["num_requests"] for row in rows if row["method"] == "Reserve")
+        assert 0.9 * sum(map(len, asked)) < counted, "those of all are counted by the first"
+
+
 def test_locusts_page_is_open_while_the_sale_runs(held: Callable[[str], Held]) -> None:
     one = held("retry_storm")
     (address,) = re.findall(r"Locust's page: (http://\S+)", one.errors)
@@ -228,3 +264,29 @@ def test_a_server_that_runs_already_is_audited_meanwhile_and_gets_its_caps_back(
         assert one.figures["verdict"]["ok"] is True
         assert [status.cap for status in client.iterate_caps()] == [basket]
         assert client.get_stock("OTHER").available == 3, "it serves on"
+
+
+@NEEDS_OPENSSL
+def test_an_encrypted_server_is_rehearsed_on_as_any(tmp_path: Path) -> None:
+    """Both planes ask for a certificate; each engine, and a proxy that cuts what it can't read."""
+    keys = make_keys(tmp_path)
+    parts = {"cert": keys.server.cert, "key": keys.server.key, "client_ca": keys.authority.cert}
+    planes = [f"{plane}.tls.{part}={path}" for plane in PLANES for part, path in parts.items()]
+    words = ["--tls-ca", str(keys.authority.cert), "--tls-cert", str(keys.client.cert)]
+    words += ["--tls-key", str(keys.client.key), "--seconds", "3"]
+    options = [word for plane in planes for word in ("--set", plane)]
+    with serving(*options, "--set", "journal.keep=1d") as server:
+        words += ["--data-address", server.data_plane, "--control-address", server.control_plane]
+        words += ["--no-audit"]
+        pool = ThreadPoolExecutor(2)
+        both = [
+            pool.submit(hold, "steady", tmp_path / engine, "--engine", engine, *words, *more)
+            for engine, more in (
+                ("locust", ["--users", "15", "--faults", "cut"]),
+                ("native", ["--rate", "300"]),
+            )
+        ]
+        for one in [each.result() for each in both]:
+            assert one.status == 0, one.screen + one.errors
+            assert one.figures["units"]["asked"] > 0
+            assert one.figures["statuses"]["OK"] > 50

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from atp.audit import Finding, Verdict
 from loadtests import curves, faults, native, promises, rehearsal, screen
 from loadtests.__main__ import main
+from loadtests.encryption import Files
 from loadtests.faults.proxy import Proxy
 from loadtests.profiles import PROFILES
 from loadtests.rehearsal import Ended, NotRehearsed, Options
@@ -150,6 +151,16 @@ def test_a_promise_that_is_not_kept_is_named(place: tuple[str, ...], value: Any,
     inner[place[-1]] = value
     found = promises.broken(figures, ALL_PROMISES, faults=["kill"], may_lose=False)
     assert any(line.startswith(told) for line in found), found
+
+
+def test_without_a_journal_promises_are_held_to_the_answers() -> None:
+    """It ended with a KeyError where --no-audit was given for a server of another machine."""
+    figures = copy.deepcopy(FIGURES)
+    figures["units"] = {"asked": 70}
+    assert promises.broken(figures, ALL_PROMISES, faults=["kill"], may_lose=False) == []
+    figures["commands"]["Commit"] = {"ALREADY_EXPIRED": 30}
+    told = promises.broken(figures, ALL_PROMISES, faults=["kill"], may_lose=False)
+    assert told == ["nothing was sold"]
 
 
 def test_a_cap_that_is_gone_already_and_calls_lost_to_a_fault_are_let_be() -> None:
@@ -294,6 +305,16 @@ def options(tmp_path: Path, **more: Any) -> Options:
             "kill: only for a server that is started here",
         ),
         ({"engine": "native", "web_port": 1}, "the web page is Locust's"),
+        ({"processes": 0}, "0 processes: 1 to 64 make a load"),
+        ({"engine": "native", "processes": 9}, "the native engine's 8 connections"),
+        ({"data_tls": Files()}, "TLS: only of a server that runs already"),
+        (
+            {
+                **{"data_address": "a:1", "control_address": "a:2", "audits": False},
+                "control_tls": Files(ca=Path(__file__)),
+            },
+            "TLS of the control plane: .*test_loadtests_parts.py can't be used: no BEGIN CERT",
+        ),
         ({"data_address": "a:1", "control_address": "a:2"}, "give its data directory"),
     ],
 )

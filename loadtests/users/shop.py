@@ -11,15 +11,15 @@ from random import Random
 from types import TracebackType
 from typing import Any
 
-import grpc
-
 from atp.client.channel import ChannelOptions
 from atp.history import HistoryWriter, record_calls
 from atp.v1.cap_service_pb2_grpc import CapServiceStub
 from atp.v1.reservation_service_pb2_grpc import ReservationServiceStub
 from atp.v1.stock_service_pb2_grpc import StockServiceStub
 from loadtests.curves import hour_of
+from loadtests.encryption import open_channel
 from loadtests.sale import Sale
+from loadtests.shelves import Shelves
 
 CHANNELS = 8
 """Connections for checkouts: users share them, as they share a shop's checkout services."""
@@ -34,14 +34,14 @@ class Shop:
         self.profile = sale.profile
         self.writer = HistoryWriter(
             sale.history,
-            f"{sale.recorder}-{sale.run}",
+            f"{sale.recorder}-{sale.place}",
             recorder=sale.recorder,
             settings={"profile": sale.profile.name, "seed": sale.seed, "run": sale.run},
         )
-        options = CHANNEL_OPTIONS.as_grpc(None)
         self._channels = [
-            grpc.insecure_channel(address, options=options)
-            for address in [sale.data_address] * CHANNELS + [sale.control_address]
+            open_channel(address, files, CHANNEL_OPTIONS)
+            for address, files in [(sale.data_address, sale.data_tls)] * CHANNELS
+            + [(sale.control_address, sale.control_tls)]
         ]
         recorded = [record_calls(channel, self.writer) for channel in self._channels]
         self._checkouts: list[Any] = [ReservationServiceStub(each) for each in recorded[:-1]]
@@ -61,6 +61,11 @@ class Shop:
     ) -> None:
         self.close()
 
+    def fill_shelves(self) -> None:
+        """The profile's stock and caps, on a server that has them not. Raises NotSetUp."""
+        sale = self.sale
+        Shelves(self.profile, sale.control_address, self.writer, sale.control_tls).set_up()
+
     def begin(self) -> None:
         """The sale begins now."""
         self._begun_s = time.monotonic()
@@ -72,8 +77,9 @@ class Shop:
     def enter(self) -> tuple[str, Random, Any]:
         """A new user: a name that no other has, chance of its own, and a checkout to call."""
         self._users += 1
-        name = f"{self.sale.run}-{self._users:x}"
-        return name, Random(f"{self.sale.seed} {self._users}"), self.checkout(self._users)
+        name = f"{self.sale.place}-{self._users:x}"
+        seed = f"{self.sale.seed} {self._users} {self.sale.process or ''}".rstrip()
+        return name, Random(seed), self.checkout(self._users)
 
     def checkout(self, number: int) -> Any:
         """One of the checkout services' stubs."""

@@ -18,7 +18,7 @@ from atp.units import parse_duration
 from atp.vocabulary import ChangeOutcome, ReserveOutcome
 
 if TYPE_CHECKING:
-    from atp.load import Baskets, LoadPlan, Shares
+    from atp.load import Baskets, LoadPlan, Shares, Tls
 
 SKU_PREFIX = "LOAD-TEST-"
 NS_PER_SECOND = 1_000_000_000
@@ -80,7 +80,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--data-address", metavar="HOST:PORT", default="127.0.0.1:7300", show_default=True,
                  envvar="ATP_DATA_ADDRESS", show_envvar=True,
-                 help="The data plane to put under load; without TLS."),
+                 help="The data plane to put under load."),
     click.option("--kind", type=_KINDS, default="reserve", show_default=True,
                  help="What each call is; a pair is a reserve and the commit of its hold; a sale is"
                  " whole baskets, from the look to the payment."),
@@ -143,7 +143,7 @@ def load_options(command: AnyFunction) -> AnyFunction:
     return command
 
 
-def plan_of(values: dict[str, Any]) -> LoadPlan:
+def plan_of(values: dict[str, Any], tls: Tls | None) -> LoadPlan:
     """The plan that the options make. Raises UsageError, and Failed for a file of orders."""
     from atp.clock import Clock  # noqa: PLC0415 - late, so that help stays fast
     from atp.load import Kind, LoadPlan, Spread  # noqa: PLC0415
@@ -176,6 +176,7 @@ def plan_of(values: dict[str, Any]) -> LoadPlan:
             allow_refused_calls=True,
             tries=values["tries"] if values["survive"] else 0,
             stalled_s=SURVIVE_STALLED_S if values["survive"] else 10.0,
+            tls=tls,
             history=values["history"],
         )
     except ValueError as error:

@@ -1,7 +1,7 @@
 """`atp load-test`: many calls at once, or so many a second, every answer checked; what it came to.
 
-Owns the order of it: the goods, the load, the report. Options are in load_options.py, the load
-itself is load/. The data plane is called over HTTP/2 without TLS.
+Owns the order of it: the goods, the load, the report. Options are in load_options.py and
+load_tls.py, the load itself is load/.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import click
 from atp.cli import load_goods
 from atp.cli.failed import NOT_JUDGED, REFUSED, Failed
 from atp.cli.load_options import load_options, plan_of
+from atp.cli.load_tls import data_tls_options, tls_of
 from atp.cli.session import Session, asks
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 @click.command(name="load-test", short_help="Put a server under load, and check every answer.")
 @load_options
+@data_tls_options
 @asks("control")
 def load_test(session: Session, *, processes: int, **values: Any) -> None:
     """Put a server under load: reserves of one unit each, from many customers and addresses, or
@@ -40,11 +42,15 @@ def load_test(session: Session, *, processes: int, **values: Any) -> None:
       $ atp load-test --kind pair --duration 1s --json
       $ atp load-test --rate 100 --deadline 1s --duration 1s --spread zipf
       $ atp load-test --rate-curve 0s:50,1s:500 --arrivals poisson --duration 1s
+
+    \b
+    With TLS (--no-data-tls, --data-tls-ca and the like where only one plane has it, or another):
+      atp load-test --tls-ca ca.pem --tls-cert client.pem --tls-key client.key
     """
     from atp import load  # noqa: PLC0415 - late, so that help stays fast
     from atp.cli import load_report  # noqa: PLC0415
 
-    plan = plan_of(values)
+    plan = plan_of(values, tls_of(session, values))
     try:
         load.check_processes(plan, processes)
     except ValueError as error:

@@ -54,6 +54,17 @@ class Session:
         self.as_json = False
 
     @property
+    def is_encrypted(self) -> bool:
+        """Whether this plane is spoken to by TLS."""
+        return self._tls
+
+    @property
+    def tls_files(self) -> dict[str, Path | None]:
+        """The files of --tls-ca, --tls-cert and --tls-key, by ca, cert and key."""
+        named = self._tls_files.items()
+        return {name.removeprefix("tls_"): Path(path) if path else None for name, path in named}
+
+    @property
     def client(self) -> Client:
         """The client; made when it is first asked for."""
         if self._client is None:

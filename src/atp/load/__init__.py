@@ -7,9 +7,11 @@ counted (result.py) and recorded (recording.py). Knows the wire format and nothi
 
 from __future__ import annotations
 
+from atp.load._native import TlsRefused, check_tls
 from atp.load.baskets import Baskets, Shares, Want, of_wants
 from atp.load.connecting import LoadFailed
 from atp.load.driving import run
+from atp.load.encrypting import Tls, host_of
 from atp.load.many import check_processes, run_many
 from atp.load.plan import Kind, LoadPlan, Spread, check_curve
 from atp.load.result import LoadResult
@@ -22,9 +24,13 @@ __all__ = [
     "LoadResult",
     "Shares",
     "Spread",
+    "Tls",
+    "TlsRefused",
     "Want",
     "check_curve",
     "check_processes",
+    "check_tls",
+    "host_of",
     "of_wants",
     "run",
     "run_many",

@@ -3,10 +3,16 @@
 from typing import Any
 
 from atp.load.baskets import Baskets
+from atp.load.encrypting import Tls
 
 OUTCOMES: tuple[str, ...]
 
+class TlsRefused(ValueError):
+    part: str
+    """ca, cert, key or server_name: what can't be used; the text says why."""
+
 def now_ns() -> int: ...
+def check_tls(tls: Tls) -> None: ...
 
 class Generator:
     def __init__(
@@ -23,6 +29,7 @@ class Generator:
         deadline_ns: int,
         patience_ns: int,
         tries_max: int,
+        tls: Tls | None,
     ) -> None: ...
     def greet(self, *, seconds: float) -> bool: ...
     def record(

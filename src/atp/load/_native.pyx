@@ -5,6 +5,9 @@ import os
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint64_t
+from libcpp.memory cimport unique_ptr
+from libcpp.string cimport string
+from libcpp.utility cimport move
 from libcpp.vector cimport vector
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport close
@@ -17,9 +20,20 @@ from atp.load.running cimport (
 OUTCOMES = ("reserves", "commits", "releases", "extends")
 
 
+class TlsRefused(ValueError):
+    def __init__(self, part, reason):
+        super().__init__(reason)
+        self.part = part
+
+
 def now_ns():
     # The clock of all times here, in nanoseconds.
     return N.now_ns()
+
+
+def check_tls(object tls not None):
+    # Raises TlsRefused when no connection can be encrypted so.
+    _context(tls)
 
 
 cdef class Generator:
@@ -29,11 +43,12 @@ cdef class Generator:
     def __cinit__(
         self, object baskets not None, *, list sockets not None, bytes authority not None,
         bytes request_id not None, int64_t ttl_seconds, bint brief, int64_t batch,
-        size_t in_flight, int64_t deadline_ns, int64_t patience_ns, int64_t tries_max
+        size_t in_flight, int64_t deadline_ns, int64_t patience_ns, int64_t tries_max,
+        object tls
     ):
         cdef N.Names names
         cdef N.Pattern pattern
-        self.run.epoll = -1
+        self.run.epoll = self.run.timer = -1
         self.run.patience_ns = patience_ns
         names.skus = baskets.skus
         names.customers = baskets.customers
@@ -43,6 +58,8 @@ cdef class Generator:
         pattern.tries_max = tries_max
         self.run.traffic = new N.Traffic(
             names, _baskets(baskets.rows), _lines(baskets.lines), pattern, authority)
+        if tls is not None:
+            self.run.traffic.tls = _context(tls)
         self.run.epoll = N.epoll_create1(N.EPOLL_CLOEXEC)
         if self.run.epoll < 0:
             raise OSError("the system gives no epoll instance")
@@ -56,6 +73,8 @@ cdef class Generator:
         del self.run.traffic
         if self.run.epoll >= 0:
             close(self.run.epoll)
+        if self.run.timer >= 0:
+            close(self.run.timer)
 
     def greet(self, *, double seconds):
         # Sends the prefaces; True once every server has told its settings.
@@ -237,6 +256,18 @@ cdef class Generator:
     cdef _raise_if_ended(self):
         for reason in self.ended().values():
             raise ConnectionError(reason)
+
+
+cdef unique_ptr[const N.TlsContext] _context(object tls) except *:
+    # Of a Tls as in encrypting.py.
+    cdef N.TlsFault fault
+    cdef string authorities = tls.authorities or b"", certificates = tls.certificates or b""
+    cdef string key = tls.key or b"", server_name = tls.server_name.encode()
+    cdef unique_ptr[const N.TlsContext] made = N.TlsContext.make(
+        authorities, certificates, key, server_name, &fault)
+    if made.get() == NULL:
+        raise TlsRefused(fault.part.decode(), fault.reason.decode("utf-8", "replace"))
+    return move(made)
 
 
 cdef vector[N.Basket] _baskets(const int64_t[:, ::1] rows) except *:

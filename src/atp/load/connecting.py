@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from atp.load._native import Generator
+from atp.load.encrypting import host_of
 from atp.load.plan import LoadPlan
 from atp.load.result import LoadResult
 
@@ -52,9 +53,8 @@ class Connections:
         self._places: list[_Place] = []
         self._last_reason = ""
         try:
-            host, _, port = plan.address.rpartition(":")
+            address = (host_of(plan.address), int(plan.address.rpartition(":")[2]))
             for _ in range(plan.connections):
-                address = (host.strip("[]"), int(port))
                 connection = socket.create_connection(address, timeout=CONNECT_S)
                 self._places.append(_Place(connection))
                 _prepare(connection)

@@ -150,7 +150,7 @@ class Connection final : public Wire {
     auto write = [&](std::string* block) {
       table_.begin(block);
       table_.append(block, ":method", "POST");
-      table_.append(block, ":scheme", "http");
+      table_.append(block, ":scheme", traffic()->tls ? "https" : "http");
       table_.append(block, ":path", kPaths[method]);
       table_.append(block, ":authority", traffic()->authority);
       table_.append(block, "content-type", "application/grpc");

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from atp.load._native import Generator, now_ns
+from atp.load._native import Generator, TlsRefused, now_ns
 from atp.load.connecting import CONNECT_S, Connections, LoadFailed
 from atp.load.plan import LoadPlan
 from atp.load.recording import recorded
@@ -47,10 +47,12 @@ def run(
     the same, on the main thread.
     """
     with Connections(plan) as connections:
-        generator = _generator(plan, connections)
         try:
-            if not generator.greet(seconds=CONNECT_S):
-                raise LoadFailed(f"{plan.address} does not speak HTTP/2 within {CONNECT_S:g} s")
+            generator = _generator(plan, connections)
+        except TlsRefused as error:
+            raise LoadFailed(f"{plan.address}: TLS: {error.part}: {error}") from error
+        _greet(plan, generator)
+        try:
             if on_ready is not None:
                 on_ready()
             with recorded(plan, generator), Interrupts() as interrupts:
@@ -72,6 +74,15 @@ def run(
     return result
 
 
+def _greet(plan: LoadPlan, generator: Generator) -> None:
+    try:
+        is_ready = generator.greet(seconds=CONNECT_S)
+    except ConnectionError as error:
+        raise LoadFailed(f"{plan.address}: {error}") from error
+    if not is_ready:
+        raise LoadFailed(f"{plan.address} does not speak HTTP/2 within {CONNECT_S:g} s")
+
+
 def _history_fault(error: OSError) -> str:
     if isinstance(error, FileExistsError):
         return f"{error.filename}: there is a history already; name another folder, or another run"
@@ -91,6 +102,7 @@ def _generator(plan: LoadPlan, connections: Connections) -> Generator:
         deadline_ns=round((plan.deadline_s or 0) * 1e9),
         patience_ns=round((plan.patience_s or plan.deadline_s or 0) * 1e9),
         tries_max=plan.tries,
+        tls=plan.tls,
     )
 
 

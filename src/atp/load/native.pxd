@@ -4,7 +4,7 @@ from libcpp cimport bool as cbool
 from libcpp.memory cimport unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
-from posix.time cimport timespec
+from posix.time cimport itimerspec, timespec
 
 
 cdef extern from "atp/load/histogram.h" namespace "atp::load" nogil:
@@ -85,6 +85,18 @@ cdef extern from "atp/load/schedule.h" namespace "atp::load" nogil:
         void take() noexcept
 
 
+cdef extern from "atp/load/tls.h" namespace "atp::load" nogil:
+    struct TlsFault "atp::load::TlsContext::Fault":
+        string part, reason
+
+    cppclass TlsContext:
+        @staticmethod
+        unique_ptr[const TlsContext] make(
+            const string& authorities, const string& certificates, const string& key,
+            const string& server_name, TlsFault* fault
+        ) except +
+
+
 cdef extern from "atp/load/traffic.h" namespace "atp::load" nogil:
     int64_t now_ns() noexcept
 
@@ -99,6 +111,7 @@ cdef extern from "atp/load/traffic.h" namespace "atp::load" nogil:
         Tally tally
         Errands errands
         unique_ptr[HistoryWriter] history
+        unique_ptr[const TlsContext] tls
 
 
 cdef extern from "atp/load/connection.h" namespace "atp::load" nogil:
@@ -139,6 +152,13 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_ctl(int epoll, int operation, int socket, EpollEvent* event)
     int epoll_pwait2(int epoll, EpollEvent* events, int most, const timespec* timeout,
                      const void* signals)
+    int epoll_wait(int epoll, EpollEvent* events, int most, int timeout_ms)
+
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    enum: TFD_CLOEXEC
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int timer, int flags, const itimerspec* new, itimerspec* old)
 
 
 cdef extern from "<sys/prctl.h>" nogil:

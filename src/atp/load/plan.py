@@ -17,6 +17,7 @@ import numpy as np
 
 from atp.load import baskets
 from atp.load.baskets import Baskets, End
+from atp.load.encrypting import Tls
 from atp.vocabulary import ChangeOutcome, ReserveOutcome
 
 DRAWS = 1 << 18
@@ -110,6 +111,8 @@ class LoadPlan:
     silent_s: float = 5.0
     """With `tries`, a connection on which nothing has come for so long, while answers are waited
     for, counts as ended."""
+    tls: Tls | None = None
+    """Encrypts every connection; None: bytes go as they are."""
     history: Path | None = None
     """The folder in which a new file records every call, named after `run_name`."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from atp.history import clock
 from atp.history.writer import SUFFIX
 from atp.load._native import Generator
+from atp.load.encrypting import Tls
 from atp.load.plan import LoadPlan
 
 RECORDER = "atp load-test"
@@ -53,7 +54,9 @@ def settings_json(plan: LoadPlan) -> str:
 
 
 def _plain(value: object) -> object:
-    """What JSON has no word for: outcomes are told by name, paths as text."""
+    """What JSON has no word for: outcomes are told by name, paths as text, of TLS no secret."""
+    if isinstance(value, Tls):
+        return value.facts()
     if isinstance(value, frozenset):
         return sorted(each.name for each in value)
     return os.fspath(value) if isinstance(value, Path) else str(value)

@@ -1,23 +1,27 @@
 # How a load runs: what is due goes to a connection with room, what is owed first. In a closed loop
 # a fresh call follows its predecessor's answer; in an open one it is due by a schedule, and its
 # time counts from then, however long it had to wait here for room. Reads and sends nothing itself.
+from libc.errno cimport ENOSYS, errno
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 from libcpp.vector cimport vector
-from posix.time cimport timespec
+from posix.time cimport CLOCK_MONOTONIC, itimerspec, timespec
 
 from atp.load.native cimport (
-    EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, NEVER_DUE, Connection,
-    EpollEvent, Schedule, Traffic, epoll_ctl, epoll_pwait2, now_ns,
+    EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, NEVER_DUE, TFD_CLOEXEC,
+    Connection, EpollEvent, Schedule, Traffic, epoll_ctl, epoll_pwait2, epoll_wait, now_ns,
+    timerfd_create, timerfd_settime,
 )
 
 cdef enum:
     EVENTS_MAX = 256
     ALONE_NS = 1_000_000  # what is owed waits no longer for a batch to go with
+    TIMER = 0xffffffff  # among the numbers of connections
 
 
 cdef struct Run:
     int epoll
+    int timer  # -1 where the system can wait for less than a millisecond by itself
     Traffic* traffic
     vector[Connection*] connections
     Schedule schedule
@@ -114,16 +118,39 @@ cdef inline bint give_out(Run* run, int64_t now) noexcept nogil:
     return has_room
 
 
+cdef inline int wait_for(Run* run, EpollEvent* events, int64_t wait_ns) noexcept nogil:
+    # How many events there are, after so long at most. Linux before 5.11, and sandboxes that know
+    # no newer call, wait by a timer's file: one call more each time.
+    cdef timespec timeout
+    cdef itimerspec once
+    cdef EpollEvent event
+    cdef int found
+    timeout.tv_sec, timeout.tv_nsec = wait_ns // 1_000_000_000, wait_ns % 1_000_000_000
+    if run.timer < 0:
+        found = epoll_pwait2(run.epoll, events, EVENTS_MAX, &timeout, NULL)
+        if found >= 0 or errno != ENOSYS:
+            return found
+        run.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)
+        memset(&event, 0, sizeof(event))
+        event.events, event.data.u32 = EPOLLIN, TIMER
+        epoll_ctl(run.epoll, EPOLL_CTL_ADD, run.timer, &event)
+    if run.timer < 0 or wait_ns == 0:
+        return epoll_wait(run.epoll, events, EVENTS_MAX, <int>(wait_ns // 1_000_000))
+    memset(&once, 0, sizeof(once))
+    once.it_value = timeout
+    timerfd_settime(run.timer, 0, &once, NULL)
+    return epoll_wait(run.epoll, events, EVENTS_MAX, -1)
+
+
 cdef inline void take_events(Run* run, int64_t wait_ns) noexcept nogil:
     # One round of reading; in a closed loop with what follows from it.
     cdef EpollEvent events[EVENTS_MAX]
-    cdef timespec timeout
-    cdef size_t index
+    cdef uint32_t index
     cdef Connection* connection
-    timeout.tv_sec = max(wait_ns, 0) // 1_000_000_000
-    timeout.tv_nsec = max(wait_ns, 0) % 1_000_000_000
-    for place in range(epoll_pwait2(run.epoll, events, EVENTS_MAX, &timeout, NULL)):
+    for place in range(wait_for(run, events, max(wait_ns, 0))):
         index = events[place].data.u32
+        if index == TIMER:
+            continue
         connection = run.connections[index]
         if not connection.has_ended():
             if events[place].events & ~<uint32_t>EPOLLOUT:

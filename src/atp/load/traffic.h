@@ -16,6 +16,7 @@
 #include "errands.h"
 #include "history.h"
 #include "requests.h"
+#include "tls.h"
 
 namespace atp::load {
 
@@ -103,6 +104,7 @@ struct Traffic {
   Tally tally;
   Errands errands;
   std::unique_ptr<HistoryWriter> history;  // nullptr: nothing is recorded
+  std::unique_ptr<const TlsContext> tls;   // nullptr: bytes go as they are
 
  private:
   static constexpr std::int64_t kTurnedAwayNs = 20'000'000;

@@ -6,19 +6,25 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "frames.h"
 #include "header_blocks.h"
+#include "tls.h"
 #include "traffic.h"
 
 namespace atp::load {
 
 class Wire {
  public:
-  Wire(int socket, Traffic* traffic) : socket_(socket), traffic_(traffic) {
+  Wire(int socket, Traffic* traffic)
+      : socket_(socket),
+        traffic_(traffic),
+        tls_(traffic->tls ? std::make_unique<TlsSession>(*traffic->tls) : nullptr) {
     in_.resize(kInBytes);
     out_.append(kPreface);
     char window[6] = {0, kInitialWindowSize};
@@ -35,7 +41,10 @@ class Wire {
   bool is_leaving() const { return leaving_; }     // and takes no new calls
   bool has_ended() const { return !reason_.empty(); }
   const std::string& reason() const { return reason_; }
-  bool has_output() const { return sent_ < out_.size(); }
+  bool has_output() const {
+    return sent_ < sending().size() ||
+           (tls_ && (tls_->has_output() || (tls_->is_open() && !out_.empty())));
+  }
   bool is_blocked() const { return blocked_; }  // the socket took less than all
 
   // Nothing more is sent or read.
@@ -43,22 +52,19 @@ class Wire {
 
   // Reads what is there, once; false when the connection has ended.
   bool read() {
-    const ssize_t got = recv(socket_, in_.data() + filled_, in_.size() - filled_, 0);
-    if (got <= 0) {
-      if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-      return end_socket(got == 0 ? 0 : errno);
-    }
+    if (tls_) return read_encrypted();
+    const ssize_t got = receive(in_.data() + filled_, in_.size() - filled_);
+    if (got == 0) return !has_ended();
     filled_ += static_cast<std::size_t>(got);
-    traffic_->tally.bytes_received += got;
-    moved_ = now_ = now_ns();
     return take_frames();
   }
 
   // Sends what waits, as far as the socket takes it; false when the connection has ended.
   bool flush() {
-    while (has_output() && !has_ended()) {
-      const ssize_t sent =
-          send(socket_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (tls_ && !encrypt()) return false;
+    while (sent_ < sending().size() && !has_ended()) {
+      const ssize_t sent = send(socket_, sending().data() + sent_, sending().size() - sent_,
+                                MSG_NOSIGNAL | MSG_DONTWAIT);
       if (sent < 0) {
         if (errno == EINTR) continue;
         if (errno == EAGAIN) return blocked_ = true;
@@ -67,8 +73,8 @@ class Wire {
       sent_ += static_cast<std::size_t>(sent);
       traffic_->tally.bytes_sent += sent;
     }
-    if (!has_output()) {
-      out_.clear();
+    if (sent_ == sending().size()) {
+      sending().clear();
       sent_ = 0;
       blocked_ = false;
     }
@@ -106,8 +112,63 @@ class Wire {
   // A reset is what a close is called when the server had not read all.
   bool end_socket(int error) {
     const bool is_closed = error == 0 || error == ECONNRESET || error == EPIPE;
-    return end(is_closed ? "the server closed the connection" : strerror(error));
+    if (!is_closed) return end(strerror(error));
+    std::string reason = "the server closed the connection";
+    if (!has_settings_) {
+      reason += !tls_ ? " at once; it may speak TLS"
+                : traffic_->tls->shows_certificate()
+                    ? " at once; it may not accept the certificate shown"
+                    : " at once; it may ask for a certificate of this client";
+    }
+    return end(reason);
   }
+
+  // Bytes of the socket; 0: none for now, or the connection has ended.
+  ssize_t receive(char* into, std::size_t room) {
+    const ssize_t got = recv(socket_, into, room, 0);
+    if (got > 0) {
+      traffic_->tally.bytes_received += got;
+      moved_ = now_ = now_ns();
+      return got;
+    }
+    if (got == 0 || (errno != EAGAIN && errno != EINTR)) end_socket(got == 0 ? 0 : errno);
+    return 0;
+  }
+
+  bool read_encrypted() {
+    thread_local std::array<char, kInBytes> piece;
+    const ssize_t got = receive(piece.data(), piece.size());
+    if (got == 0) return !has_ended();
+    if (!tls_->receive(piece.data(), static_cast<std::size_t>(got))) return end_tls();
+    for (;;) {
+      const std::int64_t taken = tls_->take(in_.data() + filled_, in_.size() - filled_);
+      if (taken == 0) return true;
+      if (taken < 0) return end_tls();
+      filled_ += static_cast<std::size_t>(taken);
+      if (!take_frames()) return false;
+    }
+  }
+
+  // What waits becomes bytes for the socket, once hands are shaken.
+  bool encrypt() {
+    if (tls_->is_open() && !out_.empty()) {
+      if (!tls_->send(out_)) return end_tls();
+      out_.clear();
+    }
+    tls_->give(&encrypted_);
+    return true;
+  }
+
+  // The server is told why, if its socket takes it.
+  bool end_tls() {
+    std::string farewell;
+    tls_->give(&farewell);
+    if (!blocked_) send(socket_, farewell.data(), farewell.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return end(tls_->why());
+  }
+
+  std::string& sending() { return tls_ ? encrypted_ : out_; }
+  const std::string& sending() const { return tls_ ? encrypted_ : out_; }
 
   bool take_frames() {
     std::size_t at = 0;
@@ -214,10 +275,12 @@ class Wire {
 
   const int socket_;
   Traffic* const traffic_;
+  const std::unique_ptr<TlsSession> tls_;  // nullptr: bytes go as they are
+  std::string encrypted_;                  // what waits, in that case
   AnswerDecoder decoder_;
   std::string in_;
   std::size_t filled_ = 0;
-  std::size_t sent_ = 0;  // of out_
+  std::size_t sent_ = 0;  // of what waits
   std::int64_t taken_ = 0;
   std::string block_;  // of a header block in pieces
   std::uint32_t block_stream_ = 0;
