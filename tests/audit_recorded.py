@@ -10,11 +10,12 @@ import copy
 import io
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -51,11 +52,19 @@ def basket(
 
 
 class Sale:
-    """The script: every call has a name, by which tests find it again."""
+    """The script: every call has a name, by which tests find it again, and before which they may do
+    something else.
+    """
 
-    def __init__(self, server: ServerProcess, writer: HistoryWriter) -> None:
+    def __init__(
+        self,
+        server: ServerProcess,
+        writer: HistoryWriter,
+        before: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+    ) -> None:
         self.names: dict[str, int] = {}
         self._writer = writer
+        self._before = before
         self._data = record_calls(grpc.insecure_channel(server.data_plane), writer)
         self._control = record_calls(grpc.insecure_channel(server.control_plane), writer)
         self.stub = Stub(self._data)
@@ -68,6 +77,8 @@ class Sale:
 
     def call(self, name: str, method: Callable[..., Any], request: Any) -> Any:
         """Make a call, and remember its number: the script has the recorder for itself."""
+        if name in self._before:
+            self._before[name]()
         self._writer.note("step", name)
         return method(request, timeout=SECONDS)
 
@@ -151,8 +162,14 @@ def shop(server: ServerProcess, writer: HistoryWriter, seed: int, calls: int) ->
                 stub.GetAvailability(pb.GetAvailabilityRequest(skus=["C0", "C1"]), timeout=SECONDS)
 
 
-def record(server: ServerProcess, folder: Path) -> Path:
-    """Record a sale with a crowd and the script; returns the history's directory."""
+def record(
+    server: ServerProcess,
+    folder: Path,
+    before: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+) -> Path:
+    """Record a sale with a crowd and the script; returns the history's directory. What is to be
+    done before a step of the script is in `before`.
+    """
     sale_history = folder / "history"
     with HistoryWriter(sale_history, "crowd", recorder="test") as crowd:
         with record_calls(grpc.insecure_channel(server.control_plane), crowd) as control:
@@ -168,7 +185,7 @@ def record(server: ServerProcess, folder: Path) -> Path:
         for thread in threads:
             thread.join()
     with HistoryWriter(sale_history, "script", recorder="test") as script:
-        sale = Sale(server, script)
+        sale = Sale(server, script, before)
         sale.run()
         sale.close()
     return sale_history
@@ -269,13 +286,13 @@ class Recorded:
         return told, data
 
 
-def segment_bytes(store: bytes, events: list[event_pb2.Event]) -> bytes:
-    """A segment of these changes, from 1 on, as docs/journal-format.md has it."""
+def segment_bytes(store: bytes, events: list[event_pb2.Event], first: int = 1) -> bytes:
+    """A segment of these changes, from `first` on, as docs/journal-format.md has it."""
     identity = bytes.fromhex(store.decode().split("\n")[2].removeprefix("id "))
     head = b"ATPSEGMT" + (1).to_bytes(4, "little") + bytes(4) + identity
-    head += (1).to_bytes(8, "little") + bytes(16)
+    head += first.to_bytes(8, "little") + bytes(16)
     written = [head, checksum(head)]
-    for sequence, event in enumerate(events, 1):
+    for sequence, event in enumerate(events, first):
         body = event.SerializeToString()
         record = sequence.to_bytes(8, "little") + len(body).to_bytes(4, "little")
         record += (1).to_bytes(4, "little") + body

@@ -64,12 +64,14 @@ cdef extern from "atp/audit/audit.h" namespace "atp::audit" nogil:
         int64_t commands, calls, answered, unsent, changes, base_changes, expiries, unanswered
         int64_t unanswered_done, skus, holds, counts, unjudged, stock_refusals
         int64_t overtaken_after_return, unexplained, after_changes
+        int64_t start, before_start
         int64_t memory_bytes, first, last, left_bytes
 
     cppclass Audit:
         Audit(int64_t, int64_t) except +
         void read_history(const string&) except +
         void read_segment(const string&, const string&, int64_t, cbool) except +
+        void read_snapshot(const string&, const string&, int64_t) except +
         void replay() except +
         void judge() except +
         const History& history()
@@ -104,6 +106,15 @@ cdef class NativeAudit:
         cdef string identity = store
         with nogil:
             self._audit.read_segment(name, identity, sequence, is_last)
+
+    def read_snapshot(self, bytes path not None, bytes store not None, int64_t sequence):
+        """Start from that snapshot and not from change 1; `sequence` is that of its name. One that
+        is damaged changes nothing.
+        """
+        cdef string name = path
+        cdef string identity = store
+        with nogil:
+            self._audit.read_snapshot(name, identity, sequence)
 
     def replay(self):
         """Replay the journal and put the acknowledged commands beside it."""

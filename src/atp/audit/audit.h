@@ -3,6 +3,7 @@
 #pragma once
 #include "ledger.h"
 #include "ordering.h"
+#include "start.h"
 
 namespace atp::audit {
 
@@ -10,7 +11,7 @@ struct Figures {
   std::int64_t commands = 0, calls = 0, answered = 0, unsent = 0, changes = 0, base_changes = 0;
   std::int64_t expiries = 0, unanswered = 0, unanswered_done = 0, skus = 0, holds = 0, counts = 0;
   std::int64_t unjudged = 0, stock_refusals = 0, overtaken_after_return = 0;
-  std::int64_t unexplained = 0, after_changes = 0;
+  std::int64_t unexplained = 0, after_changes = 0, start = 0, before_start = 0;
   std::int64_t memory_bytes = 0, first = 0, last = 0, left_bytes = 0;
 };
 
@@ -18,7 +19,7 @@ class Audit {
  public:
   Audit(std::int64_t remember, std::int64_t ended_max)
       : stock_(&names_), holds_(&journal_, &stock_, &names_), caps_(&stock_, &holds_, &findings_),
-        ledger_(&journal_, {remember, ended_max}, &stock_, &holds_, &caps_, &findings_),
+        ledger_({remember, ended_max}, &stock_, &holds_, &caps_, &findings_),
         matching_(&history_, &journal_, &stock_, &holds_, &findings_),
         truth_(&stock_, &holds_, &caps_),
         ordering_(&history_, &journal_, &matching_, &stock_, &truth_, &findings_) {}
@@ -27,6 +28,11 @@ class Audit {
   void read_segment(const std::string& path, const std::string& store, std::int64_t sequence,
                     bool is_last) {
     guarded([&] { journal_.read(path, store, sequence, is_last); });
+  }
+  // The state to start from, for a journal whose first segments are gone. Throws when it is
+  // damaged, and then nothing has changed.
+  void read_snapshot(const std::string& path, const std::string& store, std::int64_t sequence) {
+    snapshot_ = std::make_unique<Snapshot>(path, store, sequence);
   }
   void replay() { guarded([&] { replay_all(); }); }
   void judge() { guarded([&] { judge_all(); }); }
@@ -50,11 +56,16 @@ class Audit {
   }
 
   void replay_all() {
+    if (snapshot_ != nullptr) journal_.begin_after(snapshot_->sequence);
     if (journal_.records.empty()) throw Unusable("the journal has no change");
     if (history_.commands.empty()) throw Unusable("the history has no call");
     matching_.prepare(&caps_);
+    if (snapshot_ != nullptr) {
+      Start(snapshot_.get(), &names_, &stock_, &holds_, &caps_, &findings_).make();
+      snapshot_->let_go();
+    }
     holds_.expect(static_cast<std::size_t>(journal_.grants), journal_.records.size());
-    names_.holds.expect(static_cast<std::size_t>(journal_.grants));
+    names_.holds.expect(names_.holds.size() + static_cast<std::size_t>(journal_.grants));
     Reading reading(&history_, &journal_, &matching_.explained_by, &names_);
     const std::size_t count = journal_.records.size();
     std::array<std::size_t, Ledger::kFetches> fetched{};
@@ -130,6 +141,7 @@ class Audit {
   Findings findings_;
   History history_;
   Journal journal_;
+  std::unique_ptr<Snapshot> snapshot_;
   Names names_;
   Stock stock_;
   Holds holds_;
@@ -166,6 +178,8 @@ inline Figures Audit::figures() const {
   told.unjudged = ordering_.unjudged;
   told.stock_refusals = ordering_.stock_refusals;
   told.overtaken_after_return = ordering_.overtaken_after_return;
+  told.start = holds_.start;
+  told.before_start = ordering_.before_start;
   told.unexplained = unexplained_;
   told.after_changes = after_changes_;
   told.memory_bytes = history_.bytes() + journal_.bytes() + stock_.bytes() + holds_.bytes() +

@@ -9,6 +9,7 @@
 #include "cap_steps.h"
 #include "findings.h"
 #include "holds.h"
+#include "snapshot.h"
 
 namespace atp::audit {
 
@@ -41,6 +42,7 @@ struct Cap {
   std::uint32_t version = 0;
   std::int64_t sequence = 0;       // of the change that set it
   std::int64_t counting_since = 0;
+  std::uint32_t generation = 0;    // of the caps, from which on it counts holds of the start
 };
 
 // A cap as it was from one change on.
@@ -101,6 +103,11 @@ class Caps {
     std::erase_if(caps_, [&](const Cap& cap) { return cap.rule.id == event.cap; });
     pasts_of_caps_[key_of(event.cap)].push_back({event.sequence, false, 0, {}});
   }
+
+  // A cap, and one of its counts, as the audit starts with them.
+  void start(const SnapshotCap& from, CapRule rule);
+  void start_count(const SnapshotCounter& from, std::uint32_t sku, const std::vector<Step>& steps,
+                   std::int64_t sequence, std::int64_t time);
 
   // Counts a grant; says so when it brings a subject above its limit.
   void grant(const Event& event, const Hold& hold);
@@ -176,6 +183,11 @@ class Caps {
       work(name_of(cap.uid, subject_of(cap.rule, counted, event), sku));
     }
   }
+  bool counts(const Cap& cap, const Hold& hold) const {
+    const HoldAtStart* started = holds_->started(hold);
+    if (started == nullptr) return hold.grant >= cap.counting_since;
+    return cap.counting_since == 0 && started->generation >= cap.generation;
+  }
   Count& count_of(const Cap& cap, const Whom& whom, const Key& subject, std::uint32_t sku);
   void add(const Cap& cap, Count* count, std::int64_t units, std::int64_t sequence,
            std::int64_t time);
@@ -195,6 +207,7 @@ class Caps {
   std::vector<CountPast> pasts_;
   tsl::robin_set<Key, KeyHash> asked_about_;
   std::uint32_t uids_ = 0, versions_ = 0;
+  tsl::robin_map<std::uint32_t, std::size_t> of_start_;  // caps by their uids in the snapshot
 };
 
 inline Count& Caps::count_of(const Cap& cap, const Whom& whom, const Key& subject,
@@ -281,7 +294,7 @@ inline void Caps::judge(const Cap& cap, const Event& event, const Whom& whom,
   Whom other;
   for (const Hold& hold : holds_->holds) {
     if (hold.state != State::kHeld && hold.state != State::kCommitted) continue;
-    if (hold.grant <= cap.counting_since || hold.grant >= event.sequence) continue;
+    if (!counts(cap, hold) || hold.grant >= event.sequence) continue;
     const Address caller = address_of(holds_->address_of(hold));
     const bool is_counted = audit::whom(cap.rule, holds_->customer_of(hold), caller, &room, &other);
     if (is_counted && other.bytes == whom.bytes) changes.push_back(hold.grant);
@@ -340,7 +353,7 @@ inline void Caps::give_back(const Hold& hold, std::uint32_t sku, std::int64_t un
   Address room;
   Whom counted;
   for (const Cap& cap : caps_) {
-    if (cap.rule.subject == Subject::kReservation || hold.grant < cap.counting_since) continue;
+    if (cap.rule.subject == Subject::kReservation || !counts(cap, hold)) continue;
     if (!cap.rule.concerns(sku)) continue;
     if (!whom(cap.rule, holds_->customer_of(hold), caller, &room, &counted)) continue;
     const Key subject = key_of(counted.bytes);

@@ -177,6 +177,16 @@ class Journal {
   }
   bool has(std::int64_t sequence) const { return sequence >= first && sequence <= last(); }
 
+  // Lets go of everything up to that change.
+  void begin_after(std::int64_t sequence) {
+    if (records.empty() || first > sequence + 1 || last() <= sequence) {
+      throw Unusable("the journal has nothing after change " + std::to_string(sequence) +
+                     ", whose snapshot an audit would have to start from");
+    }
+    records.erase(records.begin(), records.begin() + (sequence + 1 - first));
+    first = sequence + 1;
+  }
+
   // Reads one segment; segments come in the order of their names. `store` has 16 bytes. A server
   // may be writing to the last.
   void read(const std::string& path, Text store, std::int64_t sequence, bool is_last) {

@@ -52,6 +52,14 @@ struct Receipt {
   std::uint32_t rank;
 };
 
+// A hold as the snapshot has it that the audit starts from.
+struct HoldAtStart {
+  std::int64_t sequence;         // of its last change by then
+  std::int64_t expire_time, end_time;
+  std::uint32_t generation;      // of the caps, at its grant
+  State state;
+};
+
 // What a server lets itself forget.
 struct Memory {
   std::int64_t remember = 0;   // nanoseconds; how long ended things are remembered
@@ -64,6 +72,10 @@ class Holds {
   Table<HoldLine> lines;
   Table<Link> links;
   Table<Receipt> receipts;
+  std::int64_t start = 0;          // the last change before what is judged
+  Table<HoldAtStart> at_start;     // of the first holds
+  Table<HoldLine> lines_at_start;  // likewise
+  std::string start_names;         // their customers and addresses
   static constexpr std::uint32_t kNone = kNoNumber;
 
   Holds(const Journal* journal, const Stock* stock, const Names* names)
@@ -71,11 +83,11 @@ class Holds {
   Holds(const Holds&) = delete;
   Holds& operator=(const Holds&) = delete;
 
-  // Room for so many grants among so many changes.
+  // Room for so many grants more, among so many changes.
   void expect(std::size_t grants, std::size_t changes) {
-    holds.reserve(grants);
-    lines.reserve(grants);
-    links.reserve(changes);
+    holds.reserve(holds.size() + grants);
+    lines.reserve(lines.size() + grants);
+    links.reserve(links.size() + changes);
   }
 
   // The youngest hold of the key, or kNone; when all is read.
@@ -115,12 +127,25 @@ class Holds {
     hold.rank = end_in_share(hold.key);
   }
 
+  // Remembers the last hold and its lines as they are.
+  void remember_start(std::uint32_t number, std::int64_t sequence, std::uint32_t generation) {
+    const Hold& hold = holds[number];
+    at_start.push_back({sequence, hold.expire_time, hold.end_time, generation, hold.state});
+    const auto first = lines.begin() + static_cast<std::ptrdiff_t>(hold.first_line);
+    lines_at_start.insert(lines_at_start.end(), first, lines.end());
+  }
+
   HoldLine* lines_of(const Hold& hold) { return lines.data() + hold.first_line; }
   Text customer_of(const Hold& hold) const {
-    return Text(journal_->event_bytes(hold.grant).data() + hold.customer_at, hold.customer_size);
+    return Text(names_in(hold) + hold.customer_at, hold.customer_size);
   }
   Text address_of(const Hold& hold) const {
-    return Text(journal_->event_bytes(hold.grant).data() + hold.address_at, hold.address_size);
+    return Text(names_in(hold) + hold.address_at, hold.address_size);
+  }
+  // What the hold was at the start; null: it was granted later.
+  const HoldAtStart* started(const Hold& hold) const {
+    if (hold.grant > start) return nullptr;
+    return &at_start[static_cast<std::size_t>(&hold - holds.data())];
   }
 
   // May an engine have forgotten by then what ended so? By its age, or by how many ended after it.
@@ -144,11 +169,16 @@ class Holds {
 
   std::int64_t bytes() const {
     return bytes_of(holds) + bytes_of(lines) + bytes_of(links) + bytes_of(receipts) +
-           names_->holds.bytes() + names_->receipts.bytes();
+           bytes_of(at_start) + bytes_of(lines_at_start) + names_->holds.bytes() +
+           names_->receipts.bytes();
   }
 
  private:
+  const char* names_in(const Hold& hold) const {
+    return hold.grant <= start ? start_names.data() : journal_->event_bytes(hold.grant).data();
+  }
   std::uint32_t end_in_share(const Key& key) { return ++shares_[key.low >> 58]; }
+  void begin(const Hold& hold, HoldThen* told);
   void apply(const Event& event, const Hold& hold, HoldThen* told) const;
 
   const Journal* journal_;
@@ -190,14 +220,17 @@ inline void Holds::apply(const Event& event, const Hold& hold, HoldThen* told) c
   }
 }
 
-inline void Holds::then(std::uint32_t number, std::int64_t sequence, HoldThen* told) {
-  const Hold& hold = holds[number];
-  steps_.clear();
-  for (std::uint32_t at = hold.last_link; at != kNoLink; at = links[at].before) {
-    if (links[at].sequence <= sequence) steps_.push_back(links[at].sequence);
+// The hold after its grant, or at the start.
+inline void Holds::begin(const Hold& hold, HoldThen* told) {
+  if (const HoldAtStart* was = started(hold)) {
+    told->state = was->state;
+    told->sequence = was->sequence;
+    told->expire_time = was->expire_time;
+    told->end_time = was->end_time;
+    const HoldLine* first = &lines_at_start[hold.first_line];
+    told->lines.assign(first, first + hold.line_count);
+    return;
   }
-  *told = HoldThen();
-  if (steps_.empty()) return;
   read_event(hold.grant, journal_->event_bytes(hold.grant), &event_);
   told->state = State::kHeld;
   told->sequence = hold.grant;
@@ -208,6 +241,17 @@ inline void Holds::then(std::uint32_t number, std::int64_t sequence, HoldThen* t
     line.released = 0;
     told->lines.push_back(line);
   }
+}
+
+inline void Holds::then(std::uint32_t number, std::int64_t sequence, HoldThen* told) {
+  const Hold& hold = holds[number];
+  steps_.clear();
+  for (std::uint32_t at = hold.last_link; at != kNoLink; at = links[at].before) {
+    if (links[at].sequence <= sequence) steps_.push_back(links[at].sequence);
+  }
+  *told = HoldThen();
+  if (steps_.empty()) return;
+  begin(hold, told);
   for (std::size_t i = steps_.size() - 1; i-- > 0;) {
     read_event(steps_[i], journal_->event_bytes(steps_[i]), &event_);
     apply(event_, hold, told);

@@ -9,9 +9,9 @@ namespace atp::audit {
 
 class Ledger {
  public:
-  Ledger(const Journal* journal, const Memory& memory, Stock* stock, Holds* holds, Caps* caps,
+  Ledger(const Memory& memory, Stock* stock, Holds* holds, Caps* caps,
          Findings* findings)
-      : journal_(journal), memory_(memory), stock_(stock), holds_(holds), caps_(caps),
+      : memory_(memory), stock_(stock), holds_(holds), caps_(caps),
         findings_(findings) {}
 
   // Fetches from memory what an event will want, each step what the last one has found.
@@ -27,7 +27,7 @@ class Ledger {
       __builtin_prefetch(&hold.key + 4);
     } else if (step == 1) {
       __builtin_prefetch(line);
-      __builtin_prefetch(journal_->records[static_cast<std::size_t>(hold.grant - journal_->first)]);
+      __builtin_prefetch(holds_->customer_of(hold).data());
     } else {
       fetch_sku(step - 2, line->sku);
     }
@@ -388,7 +388,6 @@ class Ledger {
     stock_->add_version(&sku, event.sequence, due == nullptr ? kNoExpiry : due->time);
   }
 
-  const Journal* journal_;
   Memory memory_;
   Stock* stock_;
   Holds* holds_;

@@ -135,15 +135,18 @@ class Matching {
   }
 
   void claim(std::uint32_t number, const Command& command) {
-    findings_->checked(Law::kAcknowledged);
     const std::int64_t sequence = command.sequence;
+    if (sequence >= 1 && sequence < journal_->first) {  // before what is judged
+      first_explained = std::min(first_explained, sequence);
+      return;
+    }
+    findings_->checked(Law::kAcknowledged);
     if (sequence < 1) {
       findings_->add(Fault::kOtherChange, "an answer says that something was done, and not where",
                      {}, {number});
       return;
     }
     if (!journal_->has(sequence)) {
-      if (sequence < journal_->first) return;  // before what is left of the journal
       findings_->add(Fault::kLostChange,
                      "change " + std::to_string(sequence) +
                          " was acknowledged and is not in the journal, which ends with change " +

@@ -19,6 +19,7 @@ class Ordering {
         findings_(findings) {}
 
   std::int64_t unjudged = 0, stock_refusals = 0, overtaken_after_return = 0;
+  std::int64_t before_start = 0;  // answers that may be of before the first change that is judged
 
   void judge() {
     for (std::uint32_t clock = 0; clock < history_->clocks.size(); ++clock) {
@@ -82,8 +83,11 @@ class Ordering {
     return history_->files[command.file].clock;
   }
   bool is_change(const Command& command, std::uint32_t number) const {
-    if (command.sequence == 0 || !journal_->has(command.sequence)) return false;
     if (command.fate != Fate::kDone && command.fate != Fate::kUnknown) return false;
+    if (command.sequence >= 1 && command.sequence < journal_->first) {
+      return command.method != Method::kSetCap;  // which may tell that it was so already
+    }
+    if (!journal_->has(command.sequence)) return false;
     return matching_->explained_by[static_cast<std::size_t>(command.sequence - journal_->first)] ==
            number;
   }
@@ -146,6 +150,7 @@ class Ordering {
     if (command.in_batch == 0 || batch_.call != call) batch_ = {call, 0};
     if (is_change(command, number)) {
       judge_change(command, number);
+      before_start += command.sequence < journal_->first;
       batch_.at = std::max(batch_.at, command.sequence);
     } else if (command.ended != kNever && says_something(command)) {
       judge_answer(command, number);
@@ -195,12 +200,22 @@ class Ordering {
   }
 
   void judge_answer(const Command& command, std::uint32_t number) {
-    const std::int64_t from =
-        std::max({floor_.sequence, seen_, batch_.at, journal_->first - 1});
-    const std::int64_t to = std::max(from, last_before(command));
+    const std::int64_t start = journal_->first - 1;
+    const std::int64_t earliest = std::max({floor_.sequence, seen_, batch_.at});
+    const std::int64_t from = std::max(earliest, start);
+    const std::int64_t latest = last_before(command);
+    if (latest < start) {
+      ++before_start;
+      return;
+    }
+    const std::int64_t to = std::max(from, latest);
     const Truth::Found found = truth_->find(command, from, to);
     if (!found.is_judged) {
       ++unjudged;
+      return;
+    }
+    if (found.why != nullptr && earliest < start) {  // and nobody knows what was so by then
+      ++before_start;
       return;
     }
     findings_->checked(Law::kTruth);

@@ -14,7 +14,7 @@ from atp.audit import clock
 from atp.audit._native import NativeAudit
 from atp.audit.failed import AuditFailed
 from atp.audit.slices import slice_of
-from atp.audit.store import segments, store_id
+from atp.audit.store import from_start, segments, starts, store_id
 from atp.audit.verdict import FAULTS, LAWS, Finding, Verdict
 from atp.history import HistoryDamaged, list_files
 
@@ -47,14 +47,21 @@ def audit(
         raise AuditFailed(str(error)) from error
     folder = Path(data)
     identity = store_id(folder)
-    segments(folder)  # so that what is not there is told before much is read
+    first = segments(folder)[0][0]  # so that what is not there is told before much is read
+    if first != 1:
+        starts(folder, first)
     native = NativeAudit(remember_ns, ended_max)
+    notes: list[str] = []
     try:
         for path in paths:
             progress(f"reading {path.name}")
             native.read_history(os.fsencode(path))
         # After the history, so that all that it says was answered is in them.
         journal = segments(folder)
+        if journal[0][0] != 1:
+            progress("reading a snapshot")
+            start = _read_start(native, starts(folder, journal[0][0]), identity, notes)
+            journal = from_start(journal, start)
         for sequence, path in journal:
             progress(f"reading {path.name}")
             native.read_segment(os.fsencode(path), identity, sequence, path == journal[-1][1])
@@ -65,10 +72,32 @@ def audit(
     except RuntimeError as error:
         raise AuditFailed(str(error)) from error
     seconds = (clock.elapsed_ns() - begun) / 1e9
-    return _verdict(native, [path.name for path in paths], seconds)
+    verdict = _verdict(native, [path.name for path in paths], seconds, notes)
+    if verdict.figures["start"] and not verdict.checks["acknowledged"] + verdict.checks["truth"]:
+        raise AuditFailed(
+            f"every answer of the history may be older than change {verdict.figures['start']:,},"
+            " and what is left of the journal begins there: nothing can be judged"
+        )
+    return verdict
 
 
-def _verdict(native: NativeAudit, files: list[str], seconds: float) -> Verdict:
+def _read_start(
+    native: NativeAudit, found: list[tuple[int, Path]], identity: bytes, notes: list[str]
+) -> int:
+    """Start from the oldest of these snapshots that is sound. The last change in it."""
+    for sequence, path in found[:-1]:
+        try:
+            native.read_snapshot(os.fsencode(path), identity, sequence)
+        except RuntimeError as error:
+            notes.append(f"{error}; the next one was taken")
+        else:
+            return sequence
+    sequence, path = found[-1]
+    native.read_snapshot(os.fsencode(path), identity, sequence)
+    return sequence
+
+
+def _verdict(native: NativeAudit, files: list[str], seconds: float, notes: list[str]) -> Verdict:
     counts, checks = native.counts(len(FAULTS), len(LAWS))
     figures: dict[str, int | float] = dict(native.figures())
     figures["seconds"] = seconds
@@ -82,13 +111,19 @@ def _verdict(native: NativeAudit, files: list[str], seconds: float) -> Verdict:
         counts={FAULTS[i][0]: count for i, count in enumerate(counts) if count},
         checks={LAWS[i][0]: count for i, count in enumerate(checks)},
         figures=figures,
-        notes=tuple(_notes(native, files)),
+        notes=(*notes, *_notes(native, files)),
     )
 
 
 def _notes(native: NativeAudit, files: list[str]) -> list[str]:
     figures = native.figures()
     notes = []
+    if figures["start"]:
+        notes.append(
+            f"the journal is judged from change {figures['start'] + 1:,} on, with the snapshot of"
+            f" change {figures['start']:,} believed: those before were removed."
+            f" {figures['before_start']:,} answers that may be older were not judged"
+        )
     for name, (_, _, torn_bytes, is_finished) in zip(files, native.files(), strict=True):
         if not is_finished:
             notes.append(

@@ -1,4 +1,4 @@
-"""What an audit reads of a data directory: which store it is, and its segments.
+"""What an audit reads of a data directory: which store it is, its segments and its snapshots.
 
 Owns finding them as docs/journal-format.md says. Takes no lock and writes nothing, so that it works
 beside a running server.
@@ -12,6 +12,7 @@ from pathlib import Path
 from atp.audit.failed import AuditFailed
 
 _SEGMENT = re.compile(r"(\d{20})\.segment")
+_SNAPSHOT = re.compile(r"(\d{20})\.snapshot")
 _VERSION = 1
 
 
@@ -33,23 +34,40 @@ def store_id(data: Path) -> bytes:
 
 
 def segments(data: Path) -> list[tuple[int, Path]]:
-    """(first change, path) of every segment, in order, from change 1 on.
-
-    Raises AuditFailed when there is none, or when the first are gone.
-    """
+    """(first change, path) of every segment, in order. Raises AuditFailed when there is none."""
     folder = data / "journal"
-    found = []
-    for path in folder.glob("*.segment"):
-        match = _SEGMENT.fullmatch(path.name)
-        if match:
-            found.append((int(match[1]), path))
-    found.sort()
+    found = _named(folder, _SEGMENT)
     if not found:
         raise AuditFailed(f"{folder} has no segment: there is no journal to audit")
-    if found[0][0] != 1:
+    return found
+
+
+def starts(data: Path, first: int) -> list[tuple[int, Path]]:
+    """(last change, path) of the snapshots that a journal from that change on continues from, the
+    oldest first.
+
+    Raises AuditFailed when there is none.
+    """
+    found = [each for each in _named(data / "snapshots", _SNAPSHOT) if each[0] >= first - 1]
+    if not found:
         raise AuditFailed(
-            f"the journal in {folder} begins with change {found[0][0]:,}: the changes before it"
-            " were removed. An audit needs all of them: run the sale with journal.keep longer"
-            " than the sale, for example journal.keep = 1d"
+            f"the journal in {data / 'journal'} begins with change {first:,}: the changes before it"
+            f" were removed, and {data / 'snapshots'} has no snapshot that it continues from."
+            " Run the sale with journal.keep longer than the sale, for example journal.keep = 1d"
         )
     return found
+
+
+def from_start(journal: list[tuple[int, Path]], start: int) -> list[tuple[int, Path]]:
+    """The segments from the one on that the change after `start` is in."""
+    before = [index for index, (first, _) in enumerate(journal) if first <= start + 1]
+    return journal[before[-1] :]
+
+
+def _named(folder: Path, pattern: re.Pattern[str]) -> list[tuple[int, Path]]:
+    found = []
+    for path in folder.glob("*.*"):
+        match = pattern.fullmatch(path.name)
+        if match:
+            found.append((int(match[1]), path))
+    return sorted(found)

@@ -116,7 +116,8 @@ class Verdict:
         lines += [f"  {self.checks[law]:>15,}  {law}: {meaning}" for law, meaning in LAWS]
         lines += ["", *self._figures(), *(f"note: {note}" for note in self.notes)]
         count = sum(self.counts.values())
-        answer = "sound: every answer was true" if self.ok else f"NOT SOUND: {count:,} findings"
+        judged = "every answer that was judged" if self.figures["before_start"] else "every answer"
+        answer = f"sound: {judged} was true" if self.ok else f"NOT SOUND: {count:,} findings"
         return "\n".join([*lines, f"verdict: {answer}"])
 
     def _figures(self) -> list[str]:

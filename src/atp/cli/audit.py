@@ -53,8 +53,8 @@ def audit(
     the laws. Each finding comes with the few entries that show it; docs/audit.md says what each
     means and what is proven.
 
-    The journal must be there from its first change on: run the sale with journal.keep longer than
-    the sale.
+    Run the sale with journal.keep longer than the sale: of a journal whose first segments are gone
+    only what came after the oldest snapshot is judged.
 
     \b
     Exit status: 0 every answer was true; 1 one was not; 2 wrong usage, or input that can't be
