@@ -47,7 +47,8 @@ class Running(NamedTuple):
 
 @contextmanager
 def running(folder: Path | None = None, *, threads: int = 1, **options: Any) -> Iterator[Running]:
-    """Serves until the block ends; with a folder, changes are made durable there before answers."""
+    """Serves until the block ends; with a folder, changes are made durable there before answers,
+    and each loop has its stand-in for as long as its thread is at the disk."""
     engine = Engine(record_events=folder is not None)
     writer, workers = None, []
     if folder is not None:
@@ -67,7 +68,9 @@ def running(folder: Path | None = None, *, threads: int = 1, **options: Any) -> 
     wanted = OPTIONS._replace(durable=folder is not None)._replace(**options)
     front = Front(engine, writer, host="127.0.0.1", port=0, threads=threads, options=wanted)
     front.publish_clock(START_NS, 0, -1_000_000)
-    workers += [threading.Thread(target=front.run, args=(index,)) for index in range(threads)]
+    for index in range(threads):
+        works = (front.run, front.stand_in) if folder is not None else (front.run,)
+        workers += [threading.Thread(target=work, args=(index,)) for work in works]
     for worker in workers:
         worker.start()
     try:

@@ -19,6 +19,7 @@ from tls_keys import make_keys
 
 MIB = 1 << 20
 BUFFER_BYTES_MAX = 64 * MIB
+CONNECTIONS_MAX = 10_000  # server.connections_max as it is without another word
 CONNECTION_BYTES_MAX = 24 * 1024
 HALF_OPEN_BYTES_MAX = 96 * 1024
 """Of a connection in its handshake: at most 64 KiB of that, and what OpenSSL keeps beside it."""
@@ -33,6 +34,8 @@ def bytes_allowed(attack: str) -> int:
         return BUFFER_BYTES_MAX + OTHER_BYTES_MAX
     if attack == "idle_connections":
         return IDLE_CONNECTIONS * CONNECTION_BYTES_MAX
+    if attack == "tls_hello_flood":
+        return CONNECTIONS_MAX * CONNECTION_BYTES_MAX + OTHER_BYTES_MAX
     if attack in TLS_ATTACKS:
         return HALF_OPEN * HALF_OPEN_BYTES_MAX
     return OTHER_BYTES_MAX

@@ -29,6 +29,7 @@ from front_process import (
     framed,
     running,
 )
+from others import unwatched
 from server_process import wait_until
 
 RESERVE = pb.ReserveRequest(
@@ -159,6 +160,7 @@ def test_http_itself_is_told_what_is_no_grpc(front: Running) -> None:
             capture_output=True,
             text=True,
             check=True,
+            env=unwatched(),
         ).stdout
 
     assert status() == "405"

@@ -108,6 +108,32 @@ def fill(engine: Any, writer: Writer, until: Callable[[], bool]) -> list[str]:
     return ids
 
 
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """No file can be opened any more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_thousand_connections_took_the_file_of_the_journal_which_ended_the_server(
+    engine: Any, writer: Writer
+) -> None:
+    """Without a file for the next segment there is no room for one, until there is."""
+    with no_more_files():
+        writer.tend()
+        assert writer.statistics().space_level == 1
+        assert reserve(engine, "refused").limit_name == "journal_space"
+    writer.tend()
+    assert writer.statistics().space_level == 0
+    told = reserve(engine, "granted")
+    assert told.outcome == ReserveOutcome.GRANTED
+    assert writer.wait(told.sequence, LONG_NS)
+
+
 def test_a_full_disk_refuses_new_holds_and_commits_go_on(
     engine: Any, folder: Path, writer: Writer
 ) -> None:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
+from others import unwatched
+
 NEEDS_OPENSSL = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="no openssl command to make certificates with"
 )
@@ -58,7 +60,8 @@ class Keys(NamedTuple):
 
 def openssl(*arguments: str | Path) -> None:
     """Runs the command to its end; raises where it fails."""
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+    words = ["openssl", *map(str, arguments)]
+    subprocess.run(words, check=True, capture_output=True, env=unwatched())
 
 
 def issue(

@@ -1,7 +1,9 @@
-"""Runs the engine's tests under ThreadSanitizer, and under AddressSanitizer with UBSan.
+"""Runs tests of engine, journal and front under ThreadSanitizer, and under AddressSanitizer with
+UBSan.
 
-Owns the builds under build/ and the environment that Python needs for them. A canary goes first: a
-small program with a planted fault that the sanitizer must find, else it proves nothing here.
+Owns the builds under build/ and the environment that Python needs for them. Canaries go first:
+planted faults that the sanitizer must find, in small programs and in the front itself, else it
+proves nothing here.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,23 @@ int main() {
 }
 """
 """A race within libuv's callbacks, as the front's would be: libuv isn't watched, they are."""
+RACE_IN_THE_FRONT = """
+import threading
+from atp._front import TlsServer
+from pathlib import Path
+one = TlsServer(Path("server.pem").read_bytes(), Path("server.key").read_bytes(), b"")
+one.receive(b"\\x16")
+def use():
+    for _ in range(20_000):
+        one.receive(b"")
+threads = [threading.Thread(target=use) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+"""One session of TLS, which is for one thread, used by two without the GIL: a race in the front's
+own build, under all that its tests run under."""
 OVERFLOW = """
 #include <cstdlib>
 int main(int count, char**) {
@@ -69,9 +87,13 @@ class Flavour(NamedTuple):
 
     name: str
     libraries: tuple[str, ...]
+    shims: tuple[str, ...]
+    """Sources in this folder that are loaded after the sanitizer's own libraries."""
     options: dict[str, str]
     canaries: tuple[tuple[str, tuple[str, ...]], ...]
     tests: tuple[str, ...]
+    more_tests: tuple[str, ...]
+    """In the long form only."""
     scale: float
 
 
@@ -79,6 +101,7 @@ FLAVOURS = (
     Flavour(
         "thread",
         ("libtsan.so",),
+        ("seen_closes.c",),
         {
             "TSAN_OPTIONS": f"suppressions={ROOT}/tools/suppress_thread.txt "
             f"exitcode={EXIT} report_thread_leaks=0 history_size=7"
@@ -90,12 +113,19 @@ FLAVOURS = (
             "tests/test_histories.py",
             "tests/test_writer.py",
             "tests/test_read_ahead.py",
+            "tests/test_front_threads.py",
+        ),
+        (  # none that has gRPC's own library in the process: it can't be watched
+            "tests/test_front_execute.py",
+            "tests/test_front_frames.py",
+            "tests/test_front_tls_ends.py",
         ),
         1.0,
     ),
     Flavour(
         "address",
         ("libasan.so", "libubsan.so"),
+        (),
         {
             "ASAN_OPTIONS": f"detect_leaks=0:exitcode={EXIT}:allocator_may_return_null=1",
             "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:exitcode={EXIT}",
@@ -116,6 +146,19 @@ FLAVOURS = (
             "tests/test_scan.py",
             "tests/test_read_ahead.py",
             "tests/test_load_wire.py",
+            "tests/test_front_ends.py",
+            "tests/test_front_frames.py",
+            "tests/test_front_streams.py",
+            "tests/test_front_threads.py",
+            "tests/test_front_tls_ends.py",
+        ),
+        (
+            "tests/test_front_calls.py",
+            "tests/test_front_execute.py",
+            "tests/test_front_floods.py",
+            "tests/test_front_judge.py",
+            "tests/test_front_tls.py",
+            "tests/test_front_wire.py",
         ),
         1.0,
     ),
@@ -137,11 +180,32 @@ def check_canary(flavour: Flavour) -> None:
             code.write_text(source)
             words = ["c++", f"-fsanitize={flavour.name}", "-g", "-pthread", str(code)]
             subprocess.run([*words, "-o", str(program), *libraries], check=True)
-            command = [*without_shuffled_addresses(), str(program)]
-            environment = {**os.environ, **flavour.options}
-            found = subprocess.run(command, capture_output=True, check=False, env=environment)
-        if found.returncode != EXIT:
-            sys.exit(f"atp: the {flavour.name} sanitizer misses a planted fault: it proves nothing")
+            environment = {**os.environ, **flavour.options, "LD_PRELOAD": preloaded(flavour)}
+            expect_a_find(flavour, [str(program)], environment, folder)
+
+
+def check_front_canary(flavour: Flavour, environment: dict[str, str]) -> None:
+    """A race in the front's own build is found."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        words += ["-nodes", "-subj", "/CN=canary", "-keyout", "server.key", "-out", "server.pem"]
+        subprocess.run(words, check=True, capture_output=True, cwd=folder)
+        expect_a_find(flavour, [sys.executable, "-c", RACE_IN_THE_FRONT], environment, folder)
+
+
+def expect_a_find(
+    flavour: Flavour, command: list[str], environment: dict[str, str], folder: str
+) -> None:
+    """Runs what has a planted fault, and stops all where the sanitizer says nothing of it."""
+    found = subprocess.run(
+        [*without_shuffled_addresses(), *command],
+        capture_output=True,
+        check=False,
+        env=environment,
+        cwd=folder,
+    )
+    if found.returncode != EXIT or b"Sanitizer" not in found.stderr:
+        sys.exit(f"atp: the {flavour.name} sanitizer misses a planted fault: it proves nothing")
 
 
 def build(flavour: Flavour) -> Path:
@@ -152,9 +216,18 @@ def build(flavour: Flavour) -> Path:
     environment = {**os.environ, "ATP_SANITIZE": flavour.name, "ATP_PROFILE": ""}
     if flavour.name == "address":
         environment["ATP_FUZZ"] = "too"
-    shutil.rmtree(base / "lib", ignore_errors=True)
+    clear(base / "lib")
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     return base / "lib"
+
+
+def clear(library: Path) -> None:
+    """Takes away what may be of another day: all but compiled units, which setup.py knows to be
+    stale by their sources, and these too where setup.py itself has changed."""
+    setup = (ROOT / "setup.py").stat().st_mtime
+    for path in library.rglob("*"):
+        if path.is_file() and (path.suffix != ".so" or path.stat().st_mtime < setup):
+            path.unlink()
 
 
 def folder_of(flavour: Flavour) -> Path:
@@ -171,18 +244,29 @@ def library(name: str) -> str:
     return found
 
 
+def preloaded(flavour: Flavour) -> str:
+    """What is loaded before the program: the sanitizer first."""
+    shims = []
+    for source in flavour.shims:
+        shims.append(folder_of(flavour).parent / Path(source).with_suffix(".so"))
+        shims[-1].parent.mkdir(parents=True, exist_ok=True)
+        words = ["cc", "-shared", "-fPIC", "-O1", f"{ROOT}/tools/{source}", "-o", str(shims[-1])]
+        subprocess.run(words, check=True)
+    return " ".join([*(library(name) for name in flavour.libraries), *map(str, shims)])
+
+
 def environment_of(flavour: Flavour, folder: Path) -> dict[str, str]:
     """What Python needs in its environment to run on the flavour's build."""
     return {
         **os.environ,
         **flavour.options,
         "PYTHONPATH": str(folder),
-        "LD_PRELOAD": " ".join(library(name) for name in flavour.libraries),
+        "LD_PRELOAD": preloaded(flavour),
         "OPENBLAS_NUM_THREADS": "1",
     }
 
 
-def run(flavour: Flavour, folder: Path, scale: float) -> int:
+def run(flavour: Flavour, folder: Path, *, short: bool) -> int:
     """Runs the flavour's tests on its build."""
     environment = environment_of(flavour, folder)
     python = [*without_shuffled_addresses(), sys.executable]
@@ -190,8 +274,12 @@ def run(flavour: Flavour, folder: Path, scale: float) -> int:
     found = subprocess.run(where, env=environment, check=True, capture_output=True, text=True)
     if not Path(found.stdout.strip()).is_relative_to(folder):
         sys.exit(f"atp: the tests would run on {found.stdout.strip()}, not on {folder}")
-    command = [*python, "-m", "pytest", "-q"]
-    command += ["-p", "no:cacheprovider", f"--thread-scale={scale}", *flavour.tests]
+    if flavour.name == "thread":
+        check_front_canary(flavour, environment)
+    scale = flavour.scale * (SHORT_SCALE if short else 1)
+    command = [*python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += [f"--thread-scale={scale}", *flavour.tests]
+    command += () if short else flavour.more_tests
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
@@ -205,9 +293,8 @@ def main() -> None:
         if arguments.flavours and flavour.name not in arguments.flavours:
             continue
         check_canary(flavour)
-        scale = flavour.scale * (SHORT_SCALE if arguments.short else 1)
         print(f"atp: tests under the {flavour.name} sanitizer", flush=True)
-        status = run(flavour, build(flavour), scale)
+        status = run(flavour, build(flavour), short=arguments.short)
         if status:
             sys.exit(f"atp: the {flavour.name} sanitizer, or a test under it, failed ({status})")
 

@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from interop.programs import program
 from server_process import wait_until
+from tls_keys import Identity
 
 NGINX = """
 daemon off;
@@ -36,11 +38,24 @@ http {{
         listen 127.0.0.1:{port} http2;
         client_max_body_size 16m;
         location / {{
-            grpc_pass grpc://atp;
+            grpc_pass {scheme}://atp;
             grpc_read_timeout 30s;
+            {encryption}
         }}
     }}
 }}
+"""
+
+NGINX_TLS = """
+            grpc_ssl_protocols TLSv1.2 TLSv1.3;
+            grpc_ssl_verify on;
+            grpc_ssl_name localhost;
+            grpc_ssl_server_name on;
+            grpc_ssl_trusted_certificate {authority};
+"""
+NGINX_IDENTITY = """
+            grpc_ssl_certificate {cert};
+            grpc_ssl_certificate_key {key};
 """
 
 HAPROXY = """
@@ -54,30 +69,45 @@ frontend checkout
     bind 127.0.0.1:{port} {protocol}
     default_backend atp
 backend atp
-    server atp {upstream} {protocol}
+    server atp {upstream} {protocol} {more}
 """
 
 
+class Trust(NamedTuple):
+    """How a proxy speaks TLS to the server."""
+
+    authority: Path
+    """Of the server's certificate."""
+    shows: Identity | None
+    """The proxy's own certificate, if it has one."""
+
+
 @contextmanager
-def nginx(upstream: str) -> Iterator[str]:
+def nginx(upstream: str, trust: Trust | None = None) -> Iterator[str]:
     """nginx with grpc_pass; the address to call."""
+    scheme, encryption = "grpc", ""
+    if trust is not None:
+        scheme, encryption = "grpcs", NGINX_TLS.format(authority=trust.authority)
+        if trust.shows is not None:
+            encryption += NGINX_IDENTITY.format(**trust.shows._asdict())
+    words = {"scheme": scheme, "encryption": encryption, "upstream": upstream}
     with tempfile.TemporaryDirectory(prefix="atp-nginx-") as name:
         folder, port = Path(name), free_port()
         settings = folder / "nginx.conf"
-        settings.write_text(NGINX.format(folder=folder, port=port, upstream=upstream))
+        settings.write_text(NGINX.format(folder=folder, port=port, **words))
         command = [program("nginx"), "-p", name, "-e", "stderr", "-c", str(settings)]
         with running(command, port, folder) as address:
             yield address
 
 
 @contextmanager
-def haproxy(upstream: str, mode: str, protocol: str) -> Iterator[str]:
-    """haproxy in this mode; the address to call."""
+def haproxy(upstream: str, mode: str, protocol: str, more: str = "") -> Iterator[str]:
+    """haproxy in this mode; the address to call. `more` is for the line of the server."""
     with tempfile.TemporaryDirectory(prefix="atp-haproxy-") as name:
         folder, port = Path(name), free_port()
         settings = folder / "haproxy.cfg"
         settings.write_text(
-            HAPROXY.format(mode=mode, protocol=protocol, port=port, upstream=upstream)
+            HAPROXY.format(mode=mode, protocol=protocol, port=port, upstream=upstream, more=more)
         )
         with running([program("haproxy"), "-db", "-f", str(settings)], port, folder) as address:
             yield address
@@ -92,6 +122,22 @@ def haproxy_h2(upstream: str) -> AbstractContextManager[str]:
     """haproxy speaks HTTP/2 to both sides."""
     return haproxy(upstream, "http", "proto h2")
 
+
+def haproxy_tls(upstream: str, trust: Trust) -> AbstractContextManager[str]:
+    """haproxy speaks HTTP/2 to both sides, and TLS to the server."""
+    more = f"ssl alpn h2 verify required verifyhost localhost ca-file {trust.authority}"
+    if trust.shows is not None:
+        both = trust.shows.cert.with_suffix(".both")
+        both.write_bytes(trust.shows.cert_pem + trust.shows.key_pem)
+        more += f" crt {both}"
+    return haproxy(upstream, "http", "proto h2", more)
+
+
+TLS_PROXIES: Mapping[str, Callable[[str, Trust], AbstractContextManager[str]]] = {
+    "nginx": nginx,
+    "haproxy": haproxy_tls,
+}
+"""The same with TLS to the server."""
 
 PROXIES: Mapping[str, Callable[[str], AbstractContextManager[str]]] = {
     "nginx": nginx,

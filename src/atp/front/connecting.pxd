@@ -2,6 +2,7 @@
 # asked whether it is still there, told to go elsewhere. Owns those times; knows no call's meaning.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libcpp.memory cimport shared_ptr
+from libcpp.string cimport string
 
 from atp.front.answering cimport cut_short, mark_dirty, queue_call, send_flow
 from atp.front.calling cimport (
@@ -20,13 +21,13 @@ from atp.front.nghttp2 cimport (
 from atp.front.receiving cimport tell_last
 from atp.front.sending cimport close_connection, flush, write_goaway
 from atp.front.state cimport (
-    ARENA, Call, Connection, HEALTH_WATCH, Loop, NEVER, READ_MOST, TOO_MANY_CONNECTIONS,
-    connections, held_bytes, link_connection,
+    ARENA, Call, Connection, HANDSHAKE_READ, HANDSHAKE_TIME, HEALTH_WATCH, Loop, NEVER, READ_MOST,
+    TOO_MANY_CONNECTIONS, connections, held_bytes, link_connection,
 )
 from atp.front.tls cimport TlsContext, TlsSession
 from atp.front.uv cimport (
-    uv_accept, uv_buf_t, uv_close, uv_handle_t, uv_hrtime, uv_read_start, uv_stream_t,
-    uv_tcp_init, uv_tcp_nodelay,
+    uv_accept, uv_async_send, uv_buf_t, uv_close, uv_handle_t, uv_hrtime, uv_read_start,
+    uv_read_stop, uv_stream_t, uv_tcp_init, uv_tcp_nodelay,
 )
 
 cdef enum:
@@ -34,6 +35,7 @@ cdef enum:
     STREAMS_LEAST = 8
     CONNECTION_WINDOW = 1 << 20  # bytes on their way to all calls of a connection
     ANSWER_TO_PING = 20  # seconds
+    FAREWELL = 250_000_000  # ns, at least, in which a client may close first
 
 
 cdef inline void on_refused(uv_handle_t* handle) noexcept nogil:
@@ -92,10 +94,15 @@ cdef inline bint greet(Loop* loop, Connection* connection) noexcept nogil:
             connection.session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) == 0)
 
 
+cdef inline bint is_shaking_hands(Connection* connection) noexcept nogil:
+    return connection.tls.get() != NULL and not connection.tls.get().is_open()
+
+
 cdef inline void on_room(uv_handle_t* handle, size_t wanted, uv_buf_t* buffer) noexcept nogil:
-    cdef Loop* loop = (<Connection*>handle.data).loop
+    cdef Connection* connection = <Connection*>handle.data
+    cdef Loop* loop = connection.loop
     buffer.base = loop.arena.get() + loop.arena_used
-    buffer.len = READ_MOST
+    buffer.len = HANDSHAKE_READ if is_shaking_hands(connection) else READ_MOST
 
 
 cdef inline void end_tripped(Connection* connection, Guard guard) noexcept nogil:
@@ -141,6 +148,51 @@ cdef inline void take_tls(
     close_connection(connection)
 
 
+cdef inline void shake_hands(
+    Connection* connection, const uint8_t* data, size_t size
+) noexcept nogil:
+    cdef Loop* loop = connection.loop
+    cdef int64_t began = <int64_t>uv_hrtime()
+    take_tls(connection, data, size)
+    loop.handshake_time -= <int64_t>uv_hrtime() - began
+
+
+cdef inline void take_handshake(
+    Connection* connection, const uint8_t* data, size_t size
+) noexcept nogil:
+    # One costs as much as a hundred calls, and anybody may ask for any number: calls go on between
+    # them, and who comes when the round's time for them is over waits for its turn.
+    cdef Loop* loop = connection.loop
+    if loop.handshake_time > 0 and loop.handshakes.empty():
+        shake_hands(connection, data, size)
+        return
+    connection.early.assign(<const char*>data, size)
+    connection.is_waiting = True
+    loop.handshakes.push_back(connection)
+    uv_read_stop(<uv_stream_t*>&connection.tcp)
+
+
+cdef inline void shake_waiting_hands(Loop* loop) noexcept nogil:
+    # Once in a round.
+    cdef Connection* connection
+    cdef string early
+    cdef size_t at = 0
+    loop.handshake_time = HANDSHAKE_TIME
+    while at < loop.handshakes.size() and loop.handshake_time > 0:
+        connection = loop.handshakes[at]
+        at += 1
+        if connection == NULL:
+            continue
+        connection.is_waiting = False
+        early.clear()
+        early.swap(connection.early)
+        uv_read_start(<uv_stream_t*>&connection.tcp, on_room, on_bytes)
+        shake_hands(connection, <const uint8_t*>early.data(), early.size())
+    loop.handshakes.erase(loop.handshakes.begin(), loop.handshakes.begin() + at)
+    if not loop.handshakes.empty():
+        uv_async_send(&loop.told)
+
+
 cdef inline void wake_up(Loop* loop) noexcept nogil:
     # Something has come.
     loop.now = <int64_t>uv_hrtime()
@@ -162,6 +214,9 @@ cdef inline void on_bytes(
     connection.heard = loop.now
     connection.is_pinged = False
     loop.counts.received_bytes.add(size)
+    if is_shaking_hands(connection):
+        take_handshake(connection, <const uint8_t*>buffer.base, size)
+        return
     if connection.tls.get() != NULL:
         take_tls(connection, <const uint8_t*>buffer.base, size)
         return
@@ -246,12 +301,15 @@ cdef inline void tend(Loop* loop, Connection* connection) noexcept nogil:
     cdef int64_t silent = loop.now - connection.heard
     cdef Guard guard = connection.guards.overdue(
         loop.now, held_bytes(loop.shared[0]) > loop.shared.options.buffer_bytes_max // 2)
-    if connection.tls.get() != NULL and not connection.tls.get().is_open() and (
+    if is_shaking_hands(connection) and (
         loop.now - connection.idle_since > loop.shared.options.request
     ):
         guard = END_FOR_SLOW_START
     if guard != FINE:
         end_tripped(connection, guard)
+        return
+    if connection.ended and loop.now - connection.ended >= FAREWELL:
+        close_connection(connection)
         return
     if connection.is_leaving and not connection.is_last_told:
         tell_last(connection)

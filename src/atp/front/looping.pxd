@@ -7,8 +7,8 @@ from atp.front.answer cimport Answer
 from atp.front.answering cimport mark_dirty
 from atp.front.calling cimport commit_parked, judge_ready, refuse_late, refuse_over, wake
 from atp.front.connecting cimport (
-    end_flows, expire_calls, leave, on_arrival, resume_reading, share_streams, tell_watchers, tend,
-    wake_up,
+    end_flows, expire_calls, leave, on_arrival, resume_reading, shake_waiting_hands, share_streams,
+    tell_watchers, tend, wake_up,
 )
 from atp.front.nghttp2 cimport (
     nghttp2_option_new, nghttp2_option_set_max_continuations, nghttp2_option_set_max_outbound_ack,
@@ -229,6 +229,7 @@ cdef inline bint go_round(Loop* loop) noexcept nogil:
     # Waits for events and takes all that there are; False: there will be none.
     loop.delay.begin_wait(<int64_t>uv_hrtime())
     cdef bint goes_on = uv_run(&loop.uv, UV_RUN_ONCE) != 0
+    shake_waiting_hands(loop)
     end_round(loop)
     loop.delay.end_round(<int64_t>uv_hrtime())
     return goes_on

@@ -2,6 +2,7 @@
 # bytes between HTTP/2 and the socket, when a connection is read from no more, and its end.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
+from libcpp.vector cimport vector
 
 from atp.front.answering cimport detach, mark_dirty
 from atp.front.nghttp2 cimport (
@@ -35,14 +36,12 @@ cdef inline void say_farewell(Connection* connection) noexcept nogil:
     uv_try_write(<uv_stream_t*>&connection.tcp, &buffer, 1)
 
 
-cdef inline void unmark_dirty(Connection* connection) noexcept nogil:
-    # It may be gone before the end of the round. The line may be gone through right now.
-    cdef Loop* loop = connection.loop
+cdef inline void take_out(vector[Connection*]& line, Connection* connection) noexcept nogil:
+    # It may be gone before the line is gone through; which may be right now.
     cdef size_t i
-    for i in range(loop.dirty.size()):
-        if loop.dirty[i] == connection:
-            loop.dirty[i] = NULL
-    connection.is_dirty = False
+    for i in range(line.size()):
+        if line[i] == connection:
+            line[i] = NULL
 
 
 cdef inline void close_connection(Connection* connection) noexcept nogil:
@@ -52,7 +51,10 @@ cdef inline void close_connection(Connection* connection) noexcept nogil:
         return
     connection.is_closing = True
     if connection.is_dirty:
-        unmark_dirty(connection)
+        take_out(loop.dirty, connection)
+    if connection.is_waiting:
+        take_out(loop.handshakes, connection)
+    connection.is_dirty = connection.is_waiting = False
     while connection.calls != NULL:
         detach(connection, connection.calls)
     nghttp2_session_del(connection.session)
@@ -176,7 +178,12 @@ cdef inline void flush(Loop* loop, Connection* connection) noexcept nogil:
             uv_read_stop(<uv_stream_t*>&connection.tcp)
     elif not (nghttp2_session_want_read(connection.session)
               or nghttp2_session_want_write(connection.session)):
-        close_connection(connection)
+        if not connection.is_last_told:
+            close_connection(connection)
+        elif connection.ended == 0:
+            # A proxy may not look at answers any more once it sees the end behind them: whoever
+            # was told to go has a while to close first.
+            connection.ended = loop.now
 
 
 cdef inline void write_goaway(Connection* connection, uint32_t code) noexcept nogil:

@@ -105,10 +105,12 @@ struct Connection {
   Guards guards;
   std::unique_ptr<TlsSession> tls;
   std::string wire;         // of TLS, to be sent
+  std::string early;        // of a handshake, until it is its turn
   std::string pending;      // output that the socket has not taken
   std::int64_t heard;       // when the last bytes came
   std::int64_t heard_before = 0;  // and those before
   std::int64_t idle_since;  // since when it has had no call
+  std::int64_t ended = 0;   // since when all is said, and the client may close; 0: it is not
   std::int64_t moved = 0;   // bytes of output since the guards were told
   std::int64_t held = 0;    // bytes that its calls hold of what is bounded for all
   std::int64_t streams = 0;  // that it was told it may have open
@@ -121,6 +123,7 @@ struct Connection {
   bool is_dirty = false;    // in the loop's line of those with output
   bool is_writing = false;  // the socket has `pending`
   bool is_paused = false;   // not read from
+  bool is_waiting = false;  // in the loop's line of handshakes, and not read from either
   bool is_pinged = false;
   bool is_leaving = false;  // was told to go elsewhere
   bool is_last_told = false;  // and which stream is the last one
@@ -131,6 +134,8 @@ constexpr std::size_t kArena = 1 << 20;    // what is read in one round lies sti
 constexpr std::size_t kReadMost = 1 << 16;
 constexpr std::size_t kWriteMost = 1 << 18;
 constexpr std::size_t kPieceMost = 1 << 15;  // what HTTP/2 gives at once is less
+constexpr std::size_t kHandshakeRead = 1 << 12;  // at once, of who has not shaken hands
+constexpr std::int64_t kHandshakeTime = 1'000'000;  // ns of a round, however many want to
 constexpr std::int64_t kUnsentMost = 1 << 20;  // who takes no answers asks no questions
 
 struct Loop {
@@ -173,6 +178,8 @@ struct Loop {
   Waiting group[kGroupMost]{};
   Call* group_calls[kGroupMost]{};
   std::vector<Connection*> dirty;
+  std::vector<Connection*> handshakes;  // that wait for their turn
+  std::int64_t handshake_time = kHandshakeTime;  // ns that are left for them in this round
   Connection* connections = nullptr;
   std::int64_t now = 0;  // ns of a steady clock, as it was when the round began
   std::int64_t next_due = kNever;

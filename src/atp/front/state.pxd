@@ -121,6 +121,8 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
     const size_t READ_MOST "atp::kReadMost"
     const size_t WRITE_MOST "atp::kWriteMost"
     const size_t PIECE_MOST "atp::kPieceMost"
+    const size_t HANDSHAKE_READ "atp::kHandshakeRead"
+    const int64_t HANDSHAKE_TIME "atp::kHandshakeTime"
     const int64_t UNSENT_MOST "atp::kUnsentMost"
     enum:
         CODES "atp::kCodes"
@@ -210,10 +212,12 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         Guards guards
         unique_ptr[TlsSession] tls
         string wire
+        string early
         string pending
         int64_t heard
         int64_t heard_before
         int64_t idle_since
+        int64_t ended
         int64_t moved
         int64_t held
         int64_t streams
@@ -226,6 +230,7 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         cbool is_dirty
         cbool is_writing
         cbool is_paused
+        cbool is_waiting
         cbool is_pinged
         cbool is_leaving
         cbool is_last_told
@@ -261,6 +266,8 @@ cdef extern from "atp/front/state.h" namespace "atp" nogil:
         Waiting* group
         Call** group_calls
         vector[Connection*] dirty
+        vector[Connection*] handshakes
+        int64_t handshake_time
         Connection* connections
         int64_t now
         int64_t next_due

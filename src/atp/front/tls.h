@@ -8,20 +8,13 @@ namespace atp {
 
 class TlsSession {
  public:
-  explicit TlsSession(const TlsContext& context) : ssl_(SSL_new(context.native())) {
-    BIO* wire = ssl_ ? BIO_new(method()) : nullptr;
-    if (!wire) {
-      SSL_free(ssl_);
-      throw std::bad_alloc();
-    }
-    BIO_set_data(wire, this);
-    BIO_set_init(wire, 1);
-    SSL_set_bio(ssl_, wire, wire);
-    SSL_set_app_data(ssl_, this);
-    SSL_set_info_callback(ssl_, hear);
-    SSL_set_accept_state(ssl_);
+  explicit TlsSession(const TlsContext& context) : context_(context.native()) {
+    SSL_CTX_up_ref(context_);
   }
-  ~TlsSession() { SSL_free(ssl_); }
+  ~TlsSession() {
+    SSL_free(ssl_);
+    SSL_CTX_free(context_);
+  }
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
 
@@ -31,8 +24,10 @@ class TlsSession {
     if (state_ == State::kEnded) return false;
     if (state_ == State::kNew && size) {
       if (data[0] != SSL3_RT_HANDSHAKE) return end("the client speaks no TLS");
+      if (!begin()) return end("there is no memory for a handshake");
       state_ = State::kHandshake;
     }
+    if (!ssl_) return true;  // nothing has come
     ERR_clear_error();
     incoming_ = data;
     incoming_size_ = size;
@@ -78,6 +73,20 @@ class TlsSession {
   // come without a byte for the caller in it.
   static constexpr std::size_t kHandshakeBytesMax = 64 * 1024;
   static constexpr std::size_t kFruitlessBytesMax = 64 * 1024;
+
+  // Only for who has said something: the silent cost little.
+  bool begin() {
+    ssl_ = SSL_new(context_);
+    BIO* wire = ssl_ ? BIO_new(method()) : nullptr;
+    if (!wire) return false;
+    BIO_set_data(wire, this);
+    BIO_set_init(wire, 1);
+    SSL_set_bio(ssl_, wire, wire);
+    SSL_set_app_data(ssl_, this);
+    SSL_set_info_callback(ssl_, hear);
+    SSL_set_accept_state(ssl_);
+    return true;
+  }
 
   bool shake_hands() {
     const int done = SSL_accept(ssl_);
@@ -198,7 +207,8 @@ class TlsSession {
 
   static long control(BIO*, int what, long, void*) { return what == BIO_CTRL_FLUSH ? 1 : 0; }
 
-  SSL* ssl_;
+  SSL_CTX* context_;
+  SSL* ssl_ = nullptr;  // from the first byte on
   const std::uint8_t* incoming_ = nullptr;
   std::size_t incoming_size_ = 0;
   std::string* outgoing_ = nullptr;

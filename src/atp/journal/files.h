@@ -49,8 +49,10 @@ struct Fault {
   std::string path;
 };
 
+// No more open files is no room, too: it passes, and nothing that was written is in doubt.
 inline bool means_full(int number) {
-  return number == ENOSPC || number == EDQUOT || number == EFBIG;
+  return number == ENOSPC || number == EDQUOT || number == EFBIG || number == EMFILE ||
+         number == ENFILE;
 }
 
 inline Done failed(Fault* fault, const char* doing, const std::string& path) {
@@ -166,7 +168,7 @@ class Spare {
       path = path_;
       fd = fcntl(fd_, F_DUPFD_CLOEXEC, 0);  // it may be taken and closed meanwhile
     }
-    if (fd < 0) return failed(fault, "open", path);
+    if (fd < 0) return full_or_failed(fault, "open", path);
     const Done done = fdatasync(fd) ? failed(fault, "sync", path) : Done::kYes;
     close(fd);
     return done;

@@ -21,7 +21,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from atp.clock import Clock
 from atp.journal.report import RecoveryReport
-from atp.server import journaling, listen, log_events, logs
+from atp.server import journaling, listen, log_events, logs, open_files
 from atp.server.cap_servicer import CapServicer
 from atp.server.certificates import Renewal
 from atp.server.data_plane import DataPlane
@@ -81,6 +81,7 @@ def run(settings: Settings, told: Told, *, reload: Callable[[], Settings]) -> in
     journaling.JOURNAL_FAILED when the journal can't be written.
     """
     logs.configure(settings)
+    open_files.make_room(settings)
     for listener in LISTENERS:
         # What is wrong with an address is told before the data directory is touched.
         if settings.text(f"{listener}.address") != OFF:
@@ -148,6 +149,7 @@ class App:
                 journaling.owner_text(filter(None, addresses))
             )
             on_ready(addresses)
+            open_files.tell_if_few(self._settings)
             self._notifier.ready(f"serving on {addresses.data_plane}")
             await asyncio.wait((*works, stopping), return_when=asyncio.FIRST_COMPLETED)
             feed.stop()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from atp._front import Front, FrontOptions, FrontStatistics
 from atp.clock import Clock
 from atp.journal.journal import Journal
+from atp.server import open_files
 from atp.server.certificates import Pem
 from atp.server.listen import Listen, StartFailed, join_address
 from atp.settings import Settings
@@ -153,7 +154,7 @@ def front_options(settings: Settings) -> FrontOptions:
     """The settings that are the front's."""
     return FrontOptions(
         calls_max=settings.integer("server.calls_max"),
-        connections_max=settings.integer("server.connections_max"),
+        connections_max=open_files.connections_most(settings, "data_plane"),
         streams_max=settings.integer("server.streams_max"),
         message_bytes_max=settings.integer("server.message_bytes_max"),
         metadata_bytes_max=settings.integer("data_plane.metadata_bytes_max"),

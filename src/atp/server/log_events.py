@@ -163,6 +163,12 @@ UPKEEP_FAILED = _error(
 )
 
 # Calls and connections.
+OPEN_FILES_FEW = _warning(
+    "open_files_few",
+    "this process may have {files} files open: the data plane takes {most} connections, fewer than"
+    " server.connections_max",
+    "let it have {wanted} (LimitNOFILE in systemd, ulimit -n), or lower server.connections_max",
+)
 CONNECTIONS_REFUSED = _warning(
     "connections_refused",
     "{refused} connections were refused: server.connections_max are open",

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from atp.server import open_files
 from atp.server.call_counts import CallCounts
 from atp.server.certificates import Pem
 from atp.server.edge import CallGate, add_servicer
@@ -119,12 +120,13 @@ class Plane:
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
+    connections = open_files.connections_most(settings, "control_plane")
     return [
         # Off, so that a second server on the same port is refused instead of sharing its calls.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", settings.integer("server.message_bytes_max")),
         ("grpc.max_concurrent_streams", settings.integer("server.streams_max")),
-        ("grpc.max_allowed_incoming_connections", settings.integer("server.connections_max")),
+        ("grpc.max_allowed_incoming_connections", connections),
         # gRPC's own queue of calls that Python has not taken yet. It can't tell why it refuses: the
         # caller sees CANCELLED. So it starts no earlier than it must, and all at once.
         ("grpc.server.max_pending_requests", settings.integer("server.calls_max")),
