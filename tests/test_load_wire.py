@@ -112,7 +112,7 @@ FAULTS = {
     "no trailers": (without_trailers, "20 calls ended as NONE"),
     "a reset": (
         lambda call: frame(http2.RESET, 0, call.stream, struct.pack(">I", 11)),
-        "20 calls ended as NONE, the first: the stream was reset: HTTP/2 error 11",
+        "20 calls ended as RESOURCE_EXHAUSTED, the first: the stream was reset: HTTP/2 error 11",
     ),
     "a refusal": (
         lambda call: whole(call.stream, refusal(10)),
@@ -251,6 +251,22 @@ def test_pairs_commit_the_holds_that_were_granted() -> None:
         result = load.run(plan(address, kind=Kind.PAIR))
     assert committed == ["ab" * 16] * CALLS
     assert (result.commands, sum(result.commits.values())) == (2 * CALLS, CALLS)
+
+
+def test_a_stream_refused_while_the_bound_fell_is_a_refused_call() -> None:
+    """It was once taken for an end without a status, and failed a load on a busy machine.
+
+    A server that lowers how many streams a connection may have refuses those on their way to it.
+    """
+
+    def answer(call: Asked) -> bytes:
+        if call.stream % 4 == 1:
+            return frame(http2.RESET, 0, call.stream, struct.pack(">I", 7))
+        return whole(call.stream, granted())
+
+    with scripted(answer) as address:
+        result = load.run(plan(address, allow_refused_calls=True))
+    assert result.statuses == {"UNAVAILABLE": CALLS // 2, "OK": CALLS // 2}
 
 
 def test_where_nobody_listens_it_says_so() -> None:

@@ -110,9 +110,9 @@ class Connection final : public Wire {
   bool take_reset(std::uint32_t stream, std::uint32_t code) override {
     const std::string reason = "the stream was reset: HTTP/2 error " + std::to_string(code);
     if (stream == stream_id_ && stream_id_ != 0) {
-      if (!stream_ended_) end_batches(-1, reason);
+      if (!stream_ended_) end_batches(status_of_reset(code), reason);
     } else if (CallSlot* slot = slots_.find(stream)) {
-      slot->status = -1;
+      slot->status = status_of_reset(code);
       finish(slot, reason);
     }
     return true;

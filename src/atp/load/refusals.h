@@ -1,6 +1,6 @@
 // Whether the server itself said that it did not do what was asked: the google.rpc.Status in a
-// call's trailers carries ErrorInfo of the server's domain. Only reads; what that means for a call
-// is for whoever audits.
+// call's trailers carries ErrorInfo of the server's domain; and what a reset instead of trailers
+// stands for. Only reads; what that means for a call is for whoever audits.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -12,6 +12,26 @@ namespace atp::load {
 
 inline constexpr std::string_view kErrorInfo = "type.googleapis.com/google.rpc.ErrorInfo";
 inline constexpr std::string_view kDomain = "atp";
+
+// gRPC's status for a stream that was reset (gRPC over HTTP/2, "Errors"); below 0: it has none.
+inline int status_of_reset(std::uint32_t http2_error) {
+  constexpr int kUnmapped = -1, kCancelled = 1, kDenied = 7, kExhausted = 8, kInternal = 13,
+                kUnavailable = 14;
+  switch (http2_error) {
+    case 5:  // STREAM_CLOSED
+      return kUnmapped;
+    case 7:  // REFUSED_STREAM: nothing was done; a server that has just lowered its bound says so
+      return kUnavailable;
+    case 8:  // CANCEL
+      return kCancelled;
+    case 11:  // ENHANCE_YOUR_CALM
+      return kExhausted;
+    case 12:  // INADEQUATE_SECURITY
+      return kDenied;
+    default:
+      return http2_error <= 13 ? kInternal : kUnmapped;
+  }
+}
 
 // The bytes that base64 stands for, padded or not; what is no base64 ends them.
 inline std::string bytes_of_base64(std::string_view text) {
