@@ -136,7 +136,7 @@ class Writer {
     if (durable() >= sequence) return true;
     if (failed_ || stopped_) return false;
     lag_.note(monotonic());
-    if (may_commit && !committing_ && !full_) {
+    if (may_commit && !committing_ && !full_ && used_bytes(engine_.tail) <= kInlineMost) {
       commit(held, true);
       if (durable() >= sequence) return true;
     }

@@ -1,4 +1,4 @@
-// What the committer is told and what it tells: options and figures. Does nothing.
+// What the committer is told and what it tells: options, bounds and figures. Does nothing.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -6,6 +6,10 @@
 #include "sync_times.h"
 
 namespace atp {
+
+// Bytes that wait, at most, for an event loop to write and sync them itself: more of them are the
+// work of a thread of its own, while the loop judges what came meanwhile.
+constexpr std::size_t kInlineMost = 64 << 10;
 
 enum Durability : int { kDurableSync, kDurableInterval, kDurableOff };
 
