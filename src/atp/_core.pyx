@@ -141,7 +141,7 @@ cdef class Engine:
         if replaces:
             command.has_replaces = True
             command.replaces = ask_key(replaces, "replaces_reservation_id")
-        open_view(&view)
+        open_view(&view, False)
         open_scratch(&scratch)
         with nogil:
             reserve(engine, &command, &scratch, &answer, &view)
@@ -181,7 +181,7 @@ cdef class Engine:
         cdef L.Engine* engine = self.engine
         cdef int64_t now = time_of(now_ns, "now_ns")
         cdef View view
-        open_view(&view)
+        open_view(&view, False)
         with nogil:
             read_reservation(engine, &key, now, &view)
         try:

@@ -104,7 +104,7 @@ cdef object change_hold(
         if asked.count and not command.request_id_size:
             raise words.FieldInvalid(
                 "request_id", "is required with lines: a retry would repeat them")
-    open_view(&view)
+    open_view(&view, False)
     open_scratch(&scratch)
     with nogil:
         change(engine, &command, &scratch, &answer, &view)

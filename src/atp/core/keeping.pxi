@@ -246,7 +246,7 @@ cdef int dump_shard(
         if is_receipt(record):
             receipts[key_text(&record.key)] = record.grant_sequence
             continue
-        open_view(&view)
+        open_view(&view, False)
         view_record(engine, record, &view)
         try:
             reservations[key_text(&record.key)] = reservation_of(&view)

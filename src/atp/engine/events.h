@@ -125,10 +125,13 @@ inline std::size_t lines_bytes(const EventFacts& facts) {
   return sum;
 }
 
-inline void write_key(Writer& writer, std::uint32_t tag, const Key* key) {
+inline void write_key(Bytes& bytes, std::uint32_t tag, const Key* key) {
   if (key == nullptr) return;
-  const std::uint64_t halves[2] = {htobe64(key->high), htobe64(key->low)};
-  writer.add_bytes(tag, reinterpret_cast<const char*>(halves), sizeof halves);
+  begin_message(bytes, tag, sizeof(Key));
+  for (const std::uint64_t half : {htobe64(key->high), htobe64(key->low)}) {
+    std::memcpy(bytes.end, &half, sizeof half);
+    bytes.end += sizeof half;
+  }
 }
 
 inline void write_lines(Bytes& bytes, std::uint32_t tag, const EventFacts& facts) {
@@ -144,7 +147,7 @@ inline void write_receipt(Bytes& bytes, std::uint32_t tag, const EventFacts& fac
   if (facts.receipt_key == nullptr) return;
   begin_message(bytes, tag, 18 + 9);
   Writer receipt{bytes};
-  write_key(receipt, 1, facts.receipt_key);
+  write_key(bytes, 1, facts.receipt_key);
   receipt.add_fixed64(2, facts.receipt_fingerprint);
 }
 
@@ -156,7 +159,7 @@ inline std::size_t reserved_bytes(const EventFacts& facts) {
 }
 inline void write_reserved(Bytes& bytes, const EventFacts& facts) {
   Writer change{bytes};
-  write_key(change, 1, facts.key);
+  write_key(bytes, 1, facts.key);
   change.add_fixed64(2, facts.fingerprint);
   change.add_int64(3, facts.expire_time);
   write_lines(bytes, 4, facts);
@@ -165,7 +168,7 @@ inline void write_reserved(Bytes& bytes, const EventFacts& facts) {
     change.add_bytes(6, reinterpret_cast<const char*>(facts.address), facts.address_size);
   }
   if (facts.partial) change.add_bool(7, true);
-  write_key(change, 8, facts.replaced);
+  write_key(bytes, 8, facts.replaced);
   change.add_string(9, facts.request_id, facts.request_id_size);
 }
 
@@ -213,15 +216,15 @@ inline void write_change(Bytes& bytes, EventField kind, const EventFacts& facts)
       break;
     case kCommitted:
     case kReleased:
-      write_key(change, 1, facts.key);
+      write_key(bytes, 1, facts.key);
       write_lines(bytes, 2, facts);
       write_receipt(bytes, 3, facts);
       break;
     case kExpired:
-      write_key(change, 1, facts.key);
+      write_key(bytes, 1, facts.key);
       break;
     case kExtended:
-      write_key(change, 1, facts.key);
+      write_key(bytes, 1, facts.key);
       change.add_int64(2, facts.expire_time);
       write_receipt(bytes, 3, facts);
       break;

@@ -26,6 +26,7 @@ cdef struct LineView:
     int64_t expired
 
 cdef struct View:
+    uint8_t brief  # key, state, times and sequences alone are wanted
     Key key
     int64_t create_time
     int64_t expire_time  # or when it ended
@@ -53,10 +54,14 @@ cdef struct SkuView:
     uint8_t known
 
 
-cdef inline void open_view(View* view) noexcept nogil:
+cdef inline void open_view(View* view, bint brief) noexcept nogil:
+    view.brief = brief
     view.state = 0
     view.memory_short = 0
     view.lines = view.own_lines
+    view.line_count = 0
+    view.address_size = 0
+    view.customer_size = 0
 
 
 cdef inline void close_view(View* view) noexcept nogil:
@@ -64,7 +69,19 @@ cdef inline void close_view(View* view) noexcept nogil:
         free(view.lines)
 
 
-cdef inline void view_record(Engine* engine, Record* record, View* view) noexcept nogil:
+cdef inline void view_caller(
+    View* view, const uint8_t* address, uint32_t address_size, const char* customer,
+    uint32_t customer_size
+) noexcept nogil:
+    if view.brief:
+        return
+    view.address_size = <uint8_t>address_size
+    memcpy(view.address, address, address_size)
+    view.customer_size = <uint8_t>customer_size
+    memcpy(view.customer, customer, customer_size)
+
+
+cdef inline void view_lines(Engine* engine, Record* record, View* view) noexcept nogil:
     cdef Line* lines = lines_of(record)
     cdef LineView* copy
     cdef Sku* sku
@@ -76,18 +93,7 @@ cdef inline void view_record(Engine* engine, Record* record, View* view) noexcep
             view.lines = view.own_lines
             view.memory_short = 1
             return
-    view.key = record.key
-    view.create_time = record.create_time
-    view.expire_time = record.expire_time
-    view.grant_sequence = record.grant_sequence
-    view.last_sequence = record.last_sequence
     view.line_count = record.line_count
-    view.state = <uint8_t>kind_of(record)
-    view.partial = (record.flags & 16) != 0
-    view.address_size = <uint8_t>address_size(record)
-    memcpy(view.address, address_of(record), view.address_size)
-    view.customer_size = record.customer_size
-    memcpy(view.customer, customer_of(record), view.customer_size)
     for i in range(record.line_count):
         sku = sku_at(engine, lines[i].sku)
         copy = &view.lines[i]
@@ -99,6 +105,25 @@ cdef inline void view_record(Engine* engine, Record* record, View* view) noexcep
         rest = held_of(&lines[i])
         copy.held = rest if view.state == STATE_HELD else 0
         copy.expired = rest if view.state == STATE_EXPIRED else 0
+
+
+cdef inline void view_granted(Engine* engine, Record* record, View* view) noexcept nogil:
+    # All but whose it is.
+    view.key = record.key
+    view.create_time = record.create_time
+    view.expire_time = record.expire_time
+    view.grant_sequence = record.grant_sequence
+    view.last_sequence = record.last_sequence
+    view.state = <uint8_t>kind_of(record)
+    view.partial = (record.flags & 16) != 0
+    if not view.brief:
+        view_lines(engine, record, view)
+
+
+cdef inline void view_record(Engine* engine, Record* record, View* view) noexcept nogil:
+    view_caller(view, address_of(record), address_size(record), customer_of(record),
+                record.customer_size)
+    view_granted(engine, record, view)
 
 
 cdef inline void view_sku(const Sku* sku, SkuView* view) noexcept nogil:

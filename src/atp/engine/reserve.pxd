@@ -20,7 +20,7 @@ from atp.engine.layout cimport (
 from atp.engine.locks cimport unlock
 from atp.engine.native cimport hash128, hash64, load
 from atp.engine.places cimport give_live_place, take_live_place, tell
-from atp.engine.read cimport View, view_record
+from atp.engine.read cimport View, view_caller, view_granted
 from atp.engine.records cimport drop_record, file_record, forget_old, make_record
 from atp.engine.scratch cimport JudgedLine, Scratch, room_for_lines
 from atp.engine.stock cimport hold_units
@@ -194,7 +194,11 @@ cdef inline void decide(Case* case, View* view) noexcept nogil:
         return
     grant_hold(case, &grant)
     if view != NULL:
-        view_record(case.engine, record_at(case.engine, grant.record), view)
+        # The caller's own words: reading what was written a moment ago as other pieces than it was
+        # written in makes the processor wait until all of that is in the cache.
+        view_caller(view, case.caller.address, case.caller.address_size, case.caller.customer,
+                    case.caller.customer_size)
+        view_granted(case.engine, record_at(case.engine, grant.record), view)
 
 
 cdef inline void judge_and_grant(Case* case, View* view) noexcept nogil:

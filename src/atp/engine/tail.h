@@ -5,6 +5,7 @@
 // of every hold.
 #pragma once
 #include <algorithm>
+#include <cstddef>
 #include <ctime>
 
 #include "events.h"
@@ -78,30 +79,42 @@ inline void look_at_much(Engine& engine) {
   }
 }
 
-// Gives the change its sequence and leaves its event. Called with the change's shards locked, so
-// that changes of one thing are in the order of their sequences.
+// Field by field: put together elsewhere and copied as one, the copy waits until all that was
+// stored before it is in the cache.
+inline void write_head(char* frame, std::int64_t sequence, std::uint32_t size) {
+  std::memset(frame, 0, sizeof(RecordHead));
+  std::memcpy(frame + offsetof(RecordHead, sequence), &sequence, sizeof sequence);
+  std::memcpy(frame + offsetof(RecordHead, size), &size, sizeof size);
+}
+
+// Gives the change its sequence and leaves its event. Who has the lock at once writes the event
+// where it stays; who must wait for it writes it meanwhile, and copies it then. Called with the
+// change's shards locked, so that changes of one thing are in the order of their sequences.
 inline std::int64_t append(Engine& engine, EventField kind, const EventFacts& facts) {
   if (!engine.settings.record_events) return add(&engine.shared.sequence, 1);
   Tail& tail = engine.tail;
   const EventSize size = event_size(kind, facts);
   const bool small = size.whole <= kSmallEvent;
   char encoded[kSmallEvent];
-  if (small) write_event(kind, facts, size, encoded);
-  tail.lock.take();
+  const bool alone = tail.lock.try_take();
+  if (!alone) {
+    if (small) write_event(kind, facts, size, encoded);
+    tail.lock.take();
+  }
   ATP_CHECK(size.whole <= kEventBytesMost && tail.used + kFrame + size.whole <= tail.room);
   char* frame = tail.bytes + tail.used;
-  if (small) {
+  if (small && !alone) {
     std::memcpy(frame + kFrame, encoded, size.whole);
   } else {
     write_event(kind, facts, size, frame + kFrame);
   }
   const std::int64_t sequence = engine.shared.sequence + 1;
   store_relaxed(&engine.shared.sequence, sequence);
-  const RecordHead head{0, sequence, static_cast<std::uint32_t>(size.whole), 0};
-  std::memcpy(frame, &head, sizeof head);
+  write_head(frame, sequence, static_cast<std::uint32_t>(size.whole));
   __atomic_store_n(&tail.used, tail.used + kFrame + size.whole, __ATOMIC_RELAXED);
   if (__builtin_expect(tail.used > tail.alarm, 0)) look_at_much(engine);
   tail.lock.give();
+  for (std::size_t i = 0; i < 4; ++i) prefetch_to_write(frame + kFrame + size.whole + 64 * i);
   return sequence;
 }
 

@@ -76,9 +76,11 @@ cdef inline int decide_ahead(
     return ERROR_FIELD if tell_error(&judge.out, judge.refused, room) else 0
 
 
-cdef inline size_t room_left(const Answer* answer, size_t commands_left) noexcept nogil:
+cdef inline size_t room_left(
+    const Answer* answer, size_t unsaid, size_t commands_left
+) noexcept nogil:
     # For more than a brief result of the next command.
-    cdef size_t taken = answer.message.size() + commands_left * BRIEF_BYTES
+    cdef size_t taken = answer.message.size() + unsaid + commands_left * BRIEF_BYTES
     return BATCH_ANSWER_BYTES - taken if taken < BATCH_ANSWER_BYTES else 0
 
 
@@ -95,19 +97,22 @@ cdef inline bint judge_commands(Judge* judge, int64_t now, Answer* answer) noexc
     for i in range(count):
         reveals = 0
         field = decide_ahead(judge, &ahead[i % COMMANDS_AHEAD], judge.batch.brief,
-                             room_left(answer, count - i), &reveals)
+                             room_left(answer, judge.said.size() if i else 0, count - i), &reveals)
         answer.reveals = max(answer.reveals, reveals)
         if not field:
             return False
         judge.out.nest(field, 0)
         judge.out.nest(1, 0)
-        if not add_message(answer, judge.out):
+        # Copied one command later: what was written a moment ago in small pieces can't be read in
+        # large ones before all of it is in the cache.
+        if i and not add_message(answer, judge.said):
             return False
+        judge.out.swap(judge.said)
         if i + COMMANDS_AHEAD // 2 < count:
             fetch_blocks(judge, &ahead[(i + COMMANDS_AHEAD // 2) % COMMANDS_AHEAD])
         if i + COMMANDS_AHEAD < count:
             look_at(judge, &commands[i + COMMANDS_AHEAD], now, &ahead[i % COMMANDS_AHEAD])
-    return True
+    return add_message(answer, judge.said)
 
 
 cdef inline void judge_batch(

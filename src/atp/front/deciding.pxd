@@ -86,7 +86,7 @@ cdef inline bint decide_reserve(
     cdef View view
     cdef size_t most
     cdef bint told = False
-    open_view(&view)
+    open_view(&view, brief)
     open_scratch(&scratch)
     reserve(judge.engine, command, &scratch, &answer, &view)
     if answer.outcome == 0:
@@ -116,7 +116,7 @@ cdef inline bint decide_change(
     cdef View view
     cdef size_t most
     cdef bint told = False
-    open_view(&view)
+    open_view(&view, brief)
     open_scratch(&scratch)
     change(judge.engine, command, &scratch, &answer, &view)
     if answer.outcome == 0:
@@ -138,7 +138,7 @@ cdef inline bint decide_change(
 cdef inline bint look_up_reservation(Judge* judge, int64_t now, int64_t* reveals) noexcept nogil:
     cdef View view
     cdef bint told = False
-    open_view(&view)
+    open_view(&view, False)
     read_reservation(judge.engine, &judge.checked.key, now, &view)
     if view.memory_short or not judge.out.open(bytes_most(&view, 0, 0)):
         refuse_memory(&judge.refused)

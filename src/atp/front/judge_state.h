@@ -28,6 +28,7 @@ struct Judge {
   // After a call: memory that is more than is commonly needed goes back.
   void close() {
     out.close();
+    said.close();
     if (lines.capacity() > kRoomKept / sizeof(LineAsk)) LineRoom().swap(lines);
     if (batch.commands.capacity() > kRoomKept / sizeof(Asked)) {
       std::vector<Asked>().swap(batch.commands);
@@ -45,6 +46,7 @@ struct Judge {
   LineRoom lines;
   AskedBatch batch;
   Out out;
+  Out said;  // of a batch: the result before it
   Refused refused;
 
  private:

@@ -99,6 +99,7 @@ cdef extern from "atp/front/checked.h" namespace "atp" nogil:
 
 cdef extern from "atp/front/told.h" namespace "atp" nogil:
     cppclass Out:
+        void swap(Out& other) noexcept
         cbool open(size_t most) noexcept
         void close() noexcept
         const char* data() noexcept
@@ -141,4 +142,5 @@ cdef extern from "atp/front/judge_state.h" namespace "atp" nogil:
         LineRoom lines
         AskedBatch batch
         Out out
+        Out said
         Refused refused

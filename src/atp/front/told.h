@@ -4,6 +4,7 @@
 // are those of protobuf's own writers. Owns the room written to; knows no message.
 #pragma once
 #include <cstdlib>
+#include <utility>
 
 #include "atp/engine/events.h"
 #include "atp/engine/text.h"
@@ -51,6 +52,12 @@ class Out {
     std::free(begin_);
     begin_ = at_ = end_ = nullptr;
     room_ = 0;
+  }
+  void swap(Out& other) noexcept {
+    std::swap(begin_, other.begin_);
+    std::swap(at_, other.at_);
+    std::swap(end_, other.end_);
+    std::swap(room_, other.room_);
   }
   const char* data() const { return at_; }
   std::size_t size() const { return static_cast<std::size_t>(end_ - at_); }
