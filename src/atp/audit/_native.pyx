@@ -71,6 +71,7 @@ cdef extern from "atp/audit/audit.h" namespace "atp::audit" nogil:
         Audit(int64_t, int64_t) except +
         void read_history(const string&) except +
         void read_segment(const string&, const string&, int64_t, cbool) except +
+        void make_room(size_t) except +
         void read_snapshot(const string&, const string&, int64_t) except +
         void replay() except +
         void judge() except +
@@ -106,6 +107,13 @@ cdef class NativeAudit:
         cdef string identity = store
         with nogil:
             self._audit.read_segment(name, identity, sequence, is_last)
+
+    def make_room(self, size_t last_bytes):
+        """Take memory for what has been read of the journal, and for a last segment of so many
+        bytes. This and reading segments may be done beside reading the history.
+        """
+        with nogil:
+            self._audit.make_room(last_bytes)
 
     def read_snapshot(self, bytes path not None, bytes store not None, int64_t sequence):
         """Start from that snapshot and not from change 1; `sequence` is that of its name. One that

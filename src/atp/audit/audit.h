@@ -29,6 +29,18 @@ class Audit {
                     bool is_last) {
     guarded([&] { journal_.read(path, store, sequence, is_last); });
   }
+  // Takes the memory at once that what has been read of the journal will want, and room for a last
+  // segment of so many bytes. May be done while the history is read.
+  void make_room(std::size_t last_bytes) {
+    constexpr std::size_t kChangeBytes = 50;  // the shortest
+    const std::size_t more = last_bytes / kChangeBytes;
+    const auto grants = static_cast<std::size_t>(journal_.grants);
+    const std::size_t changes = journal_.records.size();
+    holds_.expect(grants + more, changes + more);
+    holds_.fill(grants, changes);
+    stock_.fill(changes);
+    names_.holds.expect(grants + more);
+  }
   // The state to start from, for a journal whose first segments are gone. Throws when it is
   // damaged, and then nothing has changed.
   void read_snapshot(const std::string& path, const std::string& store, std::int64_t sequence) {

@@ -90,6 +90,12 @@ class Holds {
     links.reserve(links.size() + changes);
   }
 
+  void fill(std::size_t grants, std::size_t changes) {
+    fill_room(holds, grants);
+    fill_room(lines, grants);
+    fill_room(links, changes);
+  }
+
   // The youngest hold of the key, or kNone; when all is read.
   std::uint32_t find(const Key& key) const { return names_->holds.find(key); }
   // The one that was there at that position, or the oldest.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from atp.audit import clock
@@ -47,24 +48,26 @@ def audit(
         raise AuditFailed(str(error)) from error
     folder = Path(data)
     identity = store_id(folder)
-    first = segments(folder)[0][0]  # so that what is not there is told before much is read
-    if first != 1:
-        starts(folder, first)
+    journal = segments(folder)
     native = NativeAudit(remember_ns, ended_max)
     notes: list[str] = []
     try:
-        for path in paths:
-            progress(f"reading {path.name}")
-            native.read_history(os.fsencode(path))
-        # After the history, so that all that it says was answered is in them.
-        journal = segments(folder)
         if journal[0][0] != 1:
             progress("reading a snapshot")
             start = _read_start(native, starts(folder, journal[0][0]), identity, notes)
             journal = from_start(journal, start)
-        for sequence, path in journal:
+        with ThreadPoolExecutor(1) as beside:
+            whole = beside.submit(_read_whole_segments, native, journal, identity)
+            for path in paths:
+                progress(f"reading {path.name}")
+                native.read_history(os.fsencode(path))
+            progress("reading the journal")
+            whole.result()
+        # After the history, so that all that it says was answered is in them.
+        rest = [each for each in segments(folder) if each[0] >= journal[-1][0]]
+        for sequence, path in rest:
             progress(f"reading {path.name}")
-            native.read_segment(os.fsencode(path), identity, sequence, path == journal[-1][1])
+            native.read_segment(os.fsencode(path), identity, sequence, path == rest[-1][1])
         progress("replaying the journal")
         native.replay()
         progress("judging answers")
@@ -79,6 +82,16 @@ def audit(
             " and what is left of the journal begins there: nothing can be judged"
         )
     return verdict
+
+
+def _read_whole_segments(
+    native: NativeAudit, journal: list[tuple[int, Path]], identity: bytes
+) -> None:
+    """Read all but the last, which may still be written to."""
+    for sequence, path in journal[:-1]:
+        native.read_segment(os.fsencode(path), identity, sequence, False)
+    if journal[:-1]:
+        native.make_room(journal[-1][1].stat().st_size)
 
 
 def _read_start(

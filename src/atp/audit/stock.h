@@ -30,9 +30,17 @@ class VersionRoom {
     return pages_[number / kPieces].data() + number % kPieces * kPiece;
   }
   std::uint32_t take() {
-    if (taken_ % kPieces == 0) pages_.emplace_back().reserve(kPieces * kPiece);
-    pages_.back().resize(pages_.back().size() + kPiece);  // never moves: there is room
+    const std::size_t page = taken_ / kPieces;
+    if (page == pages_.size()) add_page();
+    pages_[page].resize(pages_[page].size() + kPiece);  // never moves: there is room
     return taken_++;
+  }
+  // Takes the memory of so many versions at once.
+  void fill(std::size_t versions) {
+    while (pages_.size() * kPieces * kPiece < versions) {
+      add_page();
+      fill_room(pages_.back(), kPieces * kPiece);
+    }
   }
   std::int64_t bytes() const {
     std::int64_t sum = 0;
@@ -42,6 +50,8 @@ class VersionRoom {
 
  private:
   static constexpr std::uint32_t kPieces = 16'384;
+  void add_page() { pages_.emplace_back().reserve(kPieces * kPiece); }
+
   std::vector<Table<Version>> pages_;
   std::uint32_t taken_ = 0;
 };
@@ -141,6 +151,9 @@ class Stock {
   static constexpr std::uint32_t kNone = kNoNumber;
 
   explicit Stock(const Names* names) : names_(names) {}
+
+  // Takes the memory of so many versions at once.
+  void fill(std::size_t versions) { room_.fill(versions); }
 
   // A SKU that has got the next number; it need not have stock.
   void add(Text name) {
