@@ -24,21 +24,25 @@ def section(title: str) -> str:
     return re.split(r"^## ", TEXT.split(f"\n## {title}\n")[1], flags=re.MULTILINE)[0]
 
 
-def test_the_commands_of_the_page_run_in_order(tmp_path: Path) -> None:
-    script = tmp_path / "bin" / "atp"
+def commands(text: str) -> list[str]:
+    """The lines of a page that are shown as typed."""
+    return "".join(re.findall(r"```console\n(.*?)```", text, re.DOTALL)).splitlines()
+
+
+def run_in_order(lines: list[str], folder: Path) -> None:
+    """Runs them by a shell, against one server whose data and backups are in the folder."""
+    script = folder / "bin" / "atp"
     script.parent.mkdir()
     script.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{COMMAND}' \"$@\"\n")
     script.chmod(0o755)
-    lines = "".join(re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)).splitlines()
-    assert len(lines) > 20
-    with serving("--data", str(tmp_path / "data")) as server:
+    with serving("--data", str(folder / "data")) as server:
         environment = clean_environment(
             {
                 "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}",
                 "ATP_DATA_ADDRESS": server.data_plane,
                 "ATP_CONTROL_ADDRESS": server.control_plane,
-                "DATA": str(tmp_path / "data"),
-                "BACKUP": str(tmp_path / "backups"),
+                "DATA": str(folder / "data"),
+                "BACKUP": str(folder / "backups"),
             }
         )
         for line in lines:
@@ -46,7 +50,7 @@ def test_the_commands_of_the_page_run_in_order(tmp_path: Path) -> None:
             ended = subprocess.run(
                 line[2:],
                 shell=True,
-                cwd=tmp_path,
+                cwd=folder,
                 env=environment,
                 capture_output=True,
                 text=True,
@@ -55,9 +59,23 @@ def test_the_commands_of_the_page_run_in_order(tmp_path: Path) -> None:
             )
             assert ended.returncode == 0, (line, ended)
             assert "Traceback" not in ended.stderr
+
+
+def test_the_commands_of_the_page_run_in_order(tmp_path: Path) -> None:
+    lines = commands(TEXT)
+    assert len(lines) > 20
+    run_in_order(lines, tmp_path)
     assert "per-ip" in (tmp_path / "caps-after.toml").read_text()
     changes = (tmp_path / "changes.jsonl").read_text().splitlines()
     assert len(changes) > 8
+
+
+def test_the_commands_of_the_page_on_load_tests_run_in_order(tmp_path: Path) -> None:
+    """The fourth wanted less stock than the third had left on hold, and was refused."""
+    lines = commands((ROOT / "docs" / "load-test.md").read_text(encoding="utf-8"))
+    assert len(lines) >= 4
+    run_in_order(lines, tmp_path)
+    assert len(list((tmp_path / "sale-history").iterdir())) == 2
 
 
 def example() -> dict[str, float]:

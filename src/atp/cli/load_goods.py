@@ -62,4 +62,6 @@ def _set_some(
     for (sku, units), reply in zip(batch, replies, strict=True):
         if reply.outcome is not StockOutcome.DONE:
             reason = tables.word(reply.outcome)
+            if reply.outcome is StockOutcome.BELOW_HELD:
+                reason += "; wait until the holds of the load before have ended, or give it more"
             raise Failed(f"{sku}: its stock was not set to {units:,}: {reason}", REFUSED)
