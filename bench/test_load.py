@@ -8,6 +8,7 @@ from __future__ import annotations
 import resource
 import shutil
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from pairs import in_turn
 from peers import nghttpd, ours
 from peers.processes import B
 
@@ -65,6 +67,32 @@ def test_calls_per_core(figure: Figure, full: bool, tmp_path: Path) -> None:
     figure("loadtest_calls_per_s_per_core", middle["recorded"], "calls/s")
     figure("loadtest_unrecorded_calls_per_s_per_core", middle["bare"], "calls/s")
     figure("loadtest_looks_vs_h2load", middle["look"] / middle["h2load"], "times")
+
+
+def test_encrypted_calls_per_core(figure: Figure, full: bool, tmp_path: Path) -> None:
+    """The same reserves over TLS and without, in turn, each to a server of its own."""
+    rounds, calls = (5, 300_000) if full else (1, 10_000)
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    curve = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", *curve, "-nodes", "-subj", "/CN=bench", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    files = (f"data_plane.tls.cert={cert}", f"data_plane.tls.key={key}")
+    with ours.serving("off") as plain, ours.serving("off", *files) as encrypted:
+        tls = load.Tls("127.0.0.1", cert.read_bytes())
+
+        def rate(number: int, is_encrypted: bool) -> float:
+            before = cpu_s(resource.RUSAGE_SELF)
+            server, way = (encrypted, tls) if is_encrypted else (plain, None)
+            assert server.run(B, calls=calls, tls=way).good == calls
+            return calls / (cpu_s(resource.RUSAGE_SELF) - before)
+
+        found = in_turn(rounds, rate)
+    name = "loadtest_encrypted_calls_per_s_per_core"
+    figure(name, statistics.median(found.beside), "calls/s")
+    figure("loadtest_encrypted_vs_plain", found.ratio, "times")
 
 
 def check_recorded(history: Path, calls: int) -> None:

@@ -204,7 +204,7 @@ def test_checkouts_with_and_without_scrapes(
     name = HOMES[place]
     figure(f"checkout_p99_ms{name}", statistics.median(pairs.without), "ms")
     figure(f"checkout_p99_scraped_ms{name}", statistics.median(pairs.beside), "ms")
-    figure(f"checkout_p99_scraped_vs_not{name}", pairs.ratio, "ratio")
+    figure(f"checkout_p99_scraped_vs_not{name}", pairs.ratio, "times")
 
 
 class Answers(NamedTuple):

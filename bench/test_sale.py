@@ -51,7 +51,7 @@ def test_checkouts_of_a_sale(
         ):
             figure(f"p50_ms_sale_{word}{name}", statistics.median(p50s), "ms")
             figure(f"p99_ms_sale_{word}{name}", statistics.median(p99s), "ms")
-        figure(f"p99_sale_faults_vs_calm{name}", p99.ratio, "ratio")
+        figure(f"p99_sale_faults_vs_calm{name}", p99.ratio, "times")
 
 
 def in_pairs(folder: Path, full: bool) -> tuple[Pairs, Pairs]:
