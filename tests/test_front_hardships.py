@@ -75,6 +75,11 @@ def granted(body: bytes) -> int:
     return count
 
 
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return make_keys(tmp_path_factory.mktemp("keys"))
+
+
 def test_who_is_connected_is_served_when_there_are_no_more_files() -> None:
     """And so are new clients once others have left; changes are durable all along."""
     with serving(command=FEW_FILES + COMMAND) as server, stubs_to(server) as stubs:
@@ -148,6 +153,21 @@ def test_batches_may_come_in_segments_of_one_byte() -> None:
         for byte in text:
             assert connection.send(bytes([byte]))
         assert granted(body_of(connection, 1)) == 60
+
+
+@NEEDS_OPENSSL
+def test_batches_may_come_in_records_of_tls_of_one_byte(keys: Keys) -> None:
+    with running() as served:
+        served.engine.set_stock("A", 1_000, now_ns=0)
+        served.front.set_tls(keys.server.cert_pem, keys.server.key_pem, b"")
+        text = Raw.PREFACE + settings() + headers(1, call_fields(EXECUTE))
+        text += data(1, batch("A", 30)) + data(1, batch("A", 30), END_STREAM)
+        with Raw(served.address, greet=False) as raw:
+            raw.socket = client_context(keys).wrap_socket(raw.socket, server_hostname="localhost")
+            for byte in text:
+                raw.send(bytes([byte]))
+            told = [raw.read_until(DATA, 1) for _ in range(2)]
+        assert granted(b"".join(each.body for each in told if each)) == 60
 
 
 def test_a_clock_that_is_put_forward_and_back_ends_no_call_and_breaks_no_law() -> None:
@@ -225,11 +245,6 @@ def test_batches_that_wait_for_the_disk_are_answered_before_the_end(tmp_path: Pa
 def sequence_of(stubs: Stubs) -> int:
     reply = stubs.maintenance.GetStatus(maintenance_pb.GetStatusRequest(), timeout=SECONDS)
     return reply.sequence
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    return make_keys(tmp_path_factory.mktemp("keys"))
 
 
 @NEEDS_OPENSSL
