@@ -18,6 +18,11 @@ LINES_MOST = 3
 """Different SKUs in one basket, at most."""
 
 
+def closing_cap(sku: str) -> str:
+    """The id of the cap by which operators sell a SKU to nobody for a while."""
+    return f"closed-{sku}"
+
+
 @dataclass(frozen=True)
 class Goods:
     """A catalogue: `hot` SKUs that the sale is about, and `plain` ones that are bought beside them.

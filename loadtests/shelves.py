@@ -19,6 +19,7 @@ from atp.v1 import stock_service_pb2 as stock_pb
 from atp.v1.cap_service_pb2_grpc import CapServiceStub
 from atp.v1.stock_service_pb2_grpc import StockServiceStub
 from loadtests.encryption import Files, open_channel
+from loadtests.goods import closing_cap
 from loadtests.profiles import Profile
 
 BATCH_SKUS = 4_096
@@ -52,9 +53,17 @@ class Shelves:
                 caps.SetCap(caps_pb.SetCapRequest(cap=cap), timeout=DEADLINE_S)
 
     def put_back(self) -> None:
-        """The caps as they were found; stock stays, for what was sold is sold. Raises NotSetUp."""
+        """The caps as they were found; stock stays, for what was sold is sold. Raises NotSetUp.
+
+        What operators closed, who were ended before they could open it again, is open then.
+        """
         with self._calling() as channel:
             caps: Any = CapServiceStub(channel)
+            for number in range(self._profile.goods.hot):
+                closed = closing_cap(self._profile.goods.hot_name(number))
+                if _find(caps, closed) is not None:
+                    request = caps_pb.RemoveCapRequest(cap_id=closed)
+                    caps.RemoveCap(request, timeout=DEADLINE_S)
             for cap, found in zip(self._profile.caps, self._found, strict=True):
                 if found is None:
                     request = caps_pb.RemoveCapRequest(cap_id=cap.cap_id)

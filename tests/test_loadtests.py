@@ -19,13 +19,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from atp.client import Client
-from atp.history import list_files, read
+from atp.history import HistoryWriter, list_files, read
 from atp.settings import PLANES
 from atp.v1 import reservation_pb2 as pb
 from atp.v1.history_pb2 import HISTORY_METHOD_RESERVE
 from atp.vocabulary import Cap, CapSubject
 from loadtests import faults
 from loadtests.profiles import PROFILES
+from loadtests.shelves import Shelves
 from sale_history import Recording
 from server_process import ROOT, clean_environment, run_atp, serving
 from tls_keys import NEEDS_OPENSSL, make_keys
@@ -255,6 +256,20 @@ def test_a_server_that_runs_already_is_audited_meanwhile_and_gets_its_caps_back(
         assert one.figures["verdict"]["ok"] is True
         assert [status.cap for status in client.iterate_caps()] == [basket]
         assert client.get_stock("OTHER").available == 3, "it serves on"
+
+
+def test_a_sku_that_an_operator_left_closed_is_opened_again(tmp_path: Path) -> None:
+    """Locust was ended in the midst of a call, and a hot SKU of a server that stays was closed."""
+    with (
+        serving() as server,
+        Client(server.data_plane, server.control_plane) as client,
+        HistoryWriter(tmp_path, "by-hand", recorder="test") as writer,
+    ):
+        shelves = Shelves(PROFILES["steady"], server.control_plane, writer, None)
+        shelves.set_up()
+        client.set_cap(Cap("closed-HOT-02", CapSubject.EVERYONE, 0, skus=("HOT-02",)))
+        shelves.put_back()
+        assert list(client.iterate_caps()) == []
 
 
 @NEEDS_OPENSSL

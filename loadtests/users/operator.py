@@ -12,6 +12,7 @@ from locust import task
 
 from atp.v1 import cap_service_pb2 as caps_pb
 from atp.v1 import stock_service_pb2 as stock_pb
+from loadtests.goods import closing_cap
 from loadtests.users.calling import Caller
 from loadtests.users.person import OPERATOR_DEADLINE_S, Person
 
@@ -51,7 +52,7 @@ class Operator(Person):
         self.pause(self._between_s)
         sku = self.hot()
         self._closed = caps_pb.Cap(
-            cap_id=f"closed-{sku}",
+            cap_id=closing_cap(sku),
             subject=caps_pb.CAP_SUBJECT_EVERYONE,
             skus=[sku],
             limit_quantity=0,
