@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from peers import disk, grpc_aio, nghttpd, ours, postgres, redis
+from peers import disk, grpc_aio, machine, nghttpd, ours, postgres, redis
 from peers.processes import ONE, PATTERNS, A, B, C, Pattern, Size
 from peers.report import Measured, write_report
 
@@ -129,8 +129,9 @@ def test_one_call(size: Size, measured: Measured) -> None:
 def test_schedule(size: Size, measured: Measured) -> None:
     """An open loop at half of the best throughput, and at twice of it.
 
-    Half beside the disk by itself, and beside a server whose files are in memory: a disk that
-    stands still is nobody's to mend here, and how long it does so differs from hour to hour.
+    Half beside the disk by itself, beside a server whose files are in memory, and beside a program
+    that only looks at the clock: a disk or a processor that stands still is nobody's to mend here,
+    and how long they do so differs from hour to hour.
     """
     with ours.serving("sync") as server, ours.serving("sync", within=MEMORY) as beside:
         for _ in range(size.rounds):
@@ -150,6 +151,9 @@ def test_schedule(size: Size, measured: Measured) -> None:
             measured["memory_p999_ms"].append(in_memory.latency_ms(0.999))
             measured["disk_p99_ms"].append(disk_ms[0])
             measured["disk_p999_ms"].append(disk_ms[1])
+            machine_ms = machine.lateness_ms(2 * size.seconds)
+            measured["machine_p99_ms"].append(machine_ms[0])
+            measured["machine_p999_ms"].append(machine_ms[1])
             measured["flood_share"].append(flood / carried)
 
 
@@ -226,7 +230,10 @@ def test_figures(figure: Figure, full: bool, measured: Measured) -> None:
     tell("execute_vs_unary_B", ratio(measured, "execute_uniform", "beside_sync_B"), "times")
     tell("latency_p99_ms", middle["calm_p99_ms"], "ms")
     tell("latency_p999_ms", middle["calm_p999_ms"], "ms")
-    for name in ("memory_p99_ms", "memory_p999_ms", "disk_p99_ms", "disk_p999_ms"):
+    for name in (
+        *("memory_p99_ms", "memory_p999_ms", "disk_p99_ms", "disk_p999_ms"),
+        *("machine_p99_ms", "machine_p999_ms"),
+    ):
         tell(f"latency_{name}", middle[name], "ms")
     tell("durable_call_vs_fdatasync", ratio(measured, "call_ms", "sync_ms"), "times")
     tell("sold_out_per_s", middle["sold_out_B"], "calls/s")
