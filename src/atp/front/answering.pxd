@@ -150,7 +150,8 @@ cdef inline void answer_call(Loop* loop, Call* call) noexcept nogil:
         provider.source.ptr = call
         provider.read_callback = read_answer
         connection.unsent += call.unsent()
-        hold(loop, call, call.answer.message.size())
+        if not call.is_counted:
+            hold(loop, call, call.answer.message.size())
         problem = submit_answer(connection.session, call.stream, &provider)
         connection.guards.answered()
     else:

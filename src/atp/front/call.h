@@ -63,6 +63,7 @@ struct Call {
   bool is_queued = false;      // in line to be judged
   bool is_open = false;        // not answered
   bool is_answered = false;    // the last of its answer has been handed to HTTP/2
+  bool is_counted = false;  // the bytes of its answer are held
   std::int64_t began = 0;          // ns of the loop's clock, as all; when it was first heard of
   std::int64_t deadline = kNever;
   std::int64_t whole_by = kNever;  // by then its head, or its message, must have come

@@ -171,6 +171,9 @@ cdef inline void end_unary(Loop* loop, Call* call, int64_t durable) noexcept nog
     call.has_message = False
     call.view = NULL
     if must_wait(loop, &call.answer, durable):
+        # Who comes next is refused by what is there, not by what is there after the wait.
+        call.is_counted = True
+        hold(loop, call, call.answer.message.size())
         park(loop, call, call.answer.reveals)
     else:
         answer_call(loop, call)

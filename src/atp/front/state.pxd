@@ -85,6 +85,7 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         cbool is_queued
         cbool is_open
         cbool is_answered
+        cbool is_counted
         int64_t began
         int64_t deadline
         int64_t whole_by
