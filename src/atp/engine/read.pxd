@@ -76,9 +76,11 @@ cdef inline void view_caller(
     if view.brief:
         return
     view.address_size = <uint8_t>address_size
-    memcpy(view.address, address, address_size)
+    if address_size:  # who names none points nowhere
+        memcpy(view.address, address, address_size)
     view.customer_size = <uint8_t>customer_size
-    memcpy(view.customer, customer, customer_size)
+    if customer_size:
+        memcpy(view.customer, customer, customer_size)
 
 
 cdef inline void view_lines(Engine* engine, Record* record, View* view) noexcept nogil:
