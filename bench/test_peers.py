@@ -11,9 +11,9 @@ import contextlib
 import statistics
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from pairs import MEMORY
 from peers import disk, grpc_aio, machine, nghttpd, ours, postgres, redis
 from peers.processes import ONE, PATTERNS, A, B, C, Pattern, Size
 from peers.report import Measured, write_report
@@ -32,7 +32,6 @@ OVERLOAD_PATTERN = Pattern("overload", 64, 250)
 """More calls than the server lets be open at once: it is the server that must turn some away."""
 OPEN_LOOP_PATTERN = Pattern("open", 8, 200)
 SYNCS_A_SECOND = 1_000.0
-MEMORY = Path("/dev/shm")
 LOOK = "/atp.v1.ReservationService/GetAvailability"
 
 

@@ -15,7 +15,7 @@ import click
 import grpc
 
 from atp import load
-from atp.client.channel import ChannelOptions, Tls, credentials
+from atp.client import channel
 
 PLANES = ("data", "control")
 PARTS = ("ca", "cert", "key")
@@ -67,13 +67,15 @@ class Files:
         return replace(self, server_name=self.server_name or load.host_of(address))
 
 
-def open_channel(address: str, files: Files | None, options: ChannelOptions) -> grpc.Channel:
+def open_channel(
+    address: str, files: Files | None, options: channel.ChannelOptions
+) -> grpc.Channel:
     """A channel of grpcio's, encrypted where there are files. Raises OSError."""
     if files is None:
-        return grpc.insecure_channel(address, options=options.as_grpc(None))
+        return channel.open_channel(address, None, options)
     authorities, certificates, key = files.texts()
-    tls = Tls(authorities, key, certificates, files.server_name)
-    return grpc.secure_channel(address, credentials(tls), options=options.as_grpc(tls))
+    tls = channel.Tls(authorities, key, certificates, files.server_name)
+    return channel.open_channel(address, tls, options)
 
 
 def tls_options(command: Command) -> Command:

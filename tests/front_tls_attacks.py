@@ -56,7 +56,7 @@ def half_open(address: str, go_on: GoOn, said: bytes) -> Endings:
         while go_on():
             if len(held) == HALF_OPEN:
                 time.sleep(0.01)  # holding on is the attack
-                gone = [each for each in held if is_over(each.socket)]
+                gone = [each for each in held if is_over(each.socket, 0)]
                 endings["closed"] += len(gone)
                 for each in gone:
                     held.remove(each)
@@ -74,13 +74,13 @@ def half_open(address: str, go_on: GoOn, said: bytes) -> Endings:
     return endings
 
 
-def is_over(plug: socket.socket) -> bool:
-    """Takes what has come; True when the other side has closed."""
-    plug.setblocking(False)
+def is_over(plug: socket.socket, seconds: float) -> bool:
+    """Takes what comes until nothing has come for so long; True when the other side has closed."""
+    plug.settimeout(seconds)
     try:
         while plug.recv(READ_BYTES):
             pass
-    except BlockingIOError:
+    except (BlockingIOError, TimeoutError):
         return False
     except OSError:
         return True
@@ -164,20 +164,8 @@ def native_flood(
                 continue
             misbehave(client)
             connection.send(client.take())
-            endings["closed" if is_closed_in_time(connection.socket) else "open"] += 1
+            endings["closed" if is_over(connection.socket, PART_SECONDS) else "open"] += 1
     return endings
-
-
-def is_closed_in_time(plug: socket.socket) -> bool:
-    """Reads to the end; False: nothing came for a while, and no end."""
-    try:
-        while plug.recv(READ_BYTES):
-            pass
-    except TimeoutError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def opened(connection: Connection, client: NativeClient) -> bool:
@@ -223,7 +211,7 @@ def tls_garbage(address: str, go_on: GoOn) -> Endings:
             connection.send(text)
             endings["left"] += 1
             if turn % 50 == 0:
-                endings["closed" if is_closed_in_time(connection.socket) else "open"] += 1
+                endings["closed" if is_over(connection.socket, PART_SECONDS) else "open"] += 1
     return endings
 
 

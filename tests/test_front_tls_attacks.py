@@ -8,14 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from front_attacker import attacking
-from front_attacks import SKU
-from front_bystander import WINDOW_SECONDS, bystander
-from front_target import Target, bytes_allowed, serving_target
+from front_siege import ATTACK_SECONDS, besieged
+from front_target import Target, serving_target
 from front_tls_attacks import HALF_OPEN, TLS_ATTACKS
 from tls_keys import NEEDS_OPENSSL
 
-ATTACK_SECONDS = 1.5
 HELD = dict.fromkeys(("tls_silence", "tls_half_hello", "tls_hello_only", "tls_long_hello"), 3.0)
 """Attacks that are what they are by their number of connections, and need time for them."""
 
@@ -33,18 +30,5 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 def test_others_are_served_over_tls_while(target: Target, attack: str) -> None:
     """The other client hears no refusal and no deadline; memory and laws hold."""
     seconds = HELD.get(attack, ATTACK_SECONDS)
-    target.forget_peak()
-    before = target.resident_bytes()
-    with (
-        bystander(target.address, SKU, target.authority) as other,
-        attacking(attack, target.address, seconds) as attacker,
-    ):
-        windows = [other.window() for _ in range(int(seconds / WINDOW_SECONDS) + 1)]
-    grown = target.peak_bytes() - before
-    print(f"{attack}: {attacker.endings}; {grown >> 20} MiB more at most; {windows}")
-    assert [window.failures for window in windows if window.failures] == []
-    assert sum(window.calls for window in windows) > 0
-    assert grown < bytes_allowed(attack)
-    assert attacker.endings
-    assert attack not in HELD or attacker.endings["held"] > HALF_OPEN // 2
-    assert target.violations() == []
+    endings = besieged(target, attack, seconds)
+    assert attack not in HELD or endings["held"] > HALF_OPEN // 2

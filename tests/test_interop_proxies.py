@@ -70,12 +70,7 @@ def test_batches_of_four_mebibytes_go_through_a_proxy(disk: Stalling, proxy: str
 
 def test_a_deadline_passes_through_a_proxy(disk: Stalling, client: Client) -> None:
     """The channel goes on, and so does the proxy's connection to the server."""
-    (sku,) = new_skus(disk.server)
-    asked = reserve_request(sku)
-    with disk.stalled():
-        told = client.begin("Reserve", asked, seconds=0.3).result()
-        assert told.code == StatusCode.DEADLINE_EXCEEDED
-    assert client.begin("Reserve", asked).result().reply.repeated
+    scenarios.deadline_that_passes(disk, client)
 
 
 @pytest.mark.parametrize("name", list(PROXIES))

@@ -72,12 +72,7 @@ def test_a_checkout_does_it_through_a_proxy_with_tls(
 
 
 def test_a_deadline_passes_through_a_proxy_with_tls(disk: Stalling, client: Client) -> None:
-    (sku,) = new_skus(disk.server)
-    asked = reserve_request(sku)
-    with disk.stalled():
-        told = client.begin("Reserve", asked, seconds=0.3).result()
-        assert told.code == StatusCode.DEADLINE_EXCEEDED
-    assert client.begin("Reserve", asked).result().reply.repeated
+    scenarios.deadline_that_passes(disk, client)
 
 
 @pytest.mark.parametrize("name", list(TLS_PROXIES))

@@ -14,6 +14,7 @@ from interop.client import Client
 from interop.stock import new_id, new_skus, reserve_request
 from server_process import ServerProcess
 from specimen import key_hex
+from stalled_disk import Stalling
 
 BATCH_BYTES = 4 << 20
 
@@ -163,3 +164,13 @@ def batch_of_four_mebibytes(server: ServerProcess, client: Client) -> None:
     sequences = [reply.sequence for reply in granted]
     assert sequences == sorted(set(sequences))
     assert available(client, sku) == [(10**6 - 2 * count, 10**6, 2 * count)]
+
+
+def deadline_that_passes(disk: Stalling, client: Client) -> None:
+    """The call ends while the disk stands still; the channel goes on, what it did stays done."""
+    (sku,) = new_skus(disk.server)
+    asked = reserve_request(sku)
+    with disk.stalled():
+        told = client.begin("Reserve", asked, seconds=0.3).result()
+        assert told.code == StatusCode.DEADLINE_EXCEEDED
+    assert client.begin("Reserve", asked).result().reply.repeated

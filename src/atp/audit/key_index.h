@@ -101,9 +101,20 @@ class KeyIndex {
 struct Name {
   Key key;
 };
+constexpr std::uint32_t kNoNumber = KeyIndex<Name>::kNone;
 struct Names {
   KeyIndex<Name> skus, holds, receipts;
+
+  // The number of a SKU; a name that is new gets the next one, and `add` is called for it.
+  template <class Add>
+  std::uint32_t number_of_sku(Text name, Add add) {
+    const Key key = key_of(name);
+    const std::uint32_t known = skus.find(key);
+    if (known != kNoNumber) return known;
+    skus.add({key});
+    add(name);
+    return static_cast<std::uint32_t>(skus.size() - 1);
+  }
 };
-constexpr std::uint32_t kNoNumber = KeyIndex<Name>::kNone;
 
 }  // namespace atp::audit

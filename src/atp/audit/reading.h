@@ -155,12 +155,7 @@ class Reading {
     event->receipt_before = names_->receipts.add({event->receipt});
   }
   std::uint32_t number_of(Text sku, Block* block) {
-    const Key key = key_of(sku);
-    const std::uint32_t known = names_->skus.find(key);
-    if (known != kNoNumber) return known;
-    names_->skus.add({key});
-    block->new_skus.push_back(sku);
-    return static_cast<std::uint32_t>(names_->skus.size() - 1);
+    return names_->number_of_sku(sku, [=](Text added) { block->new_skus.push_back(added); });
   }
   static void name_subjects(Event* event) {
     event->customer_key = key_of(event->customer);

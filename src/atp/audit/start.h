@@ -69,12 +69,7 @@ class Start {
 
  private:
   std::uint32_t number_of(Text name) {
-    const Key key = key_of(name);
-    const std::uint32_t known = names_->skus.find(key);
-    if (known != kNoNumber) return known;
-    names_->skus.add({key});
-    stock_->add(name);
-    return static_cast<std::uint32_t>(names_->skus.size() - 1);
+    return names_->number_of_sku(name, [this](Text added) { stock_->add(added); });
   }
 
   void add_sku(const SnapshotSku& from) {

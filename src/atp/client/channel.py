@@ -81,6 +81,13 @@ def credentials(tls: Tls) -> grpc.ChannelCredentials:
     )
 
 
+def open_channel(address: str, tls: Tls | None, options: ChannelOptions) -> grpc.Channel:
+    """A channel of grpcio's; without `tls` it isn't encrypted."""
+    if tls is None:
+        return grpc.insecure_channel(address, options.as_grpc(None))
+    return grpc.secure_channel(address, credentials(tls), options.as_grpc(tls))
+
+
 def serialize(request: Message) -> bytes:
     """A request as bytes."""
     return request.SerializeToString()

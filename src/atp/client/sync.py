@@ -74,8 +74,8 @@ class Client:
         self._retry = retry
         self._clock = clock
         self._channels = {
-            Plane.DATA: _channel(data_address, data_tls, options),
-            Plane.CONTROL: _channel(control_address, control_tls, options),
+            Plane.DATA: channels.open_channel(data_address, data_tls, options),
+            Plane.CONTROL: channels.open_channel(control_address, control_tls, options),
         }
         self._callables: dict[Method, Callable[..., Any]] = {
             method: self._channels[method.plane].unary_unary(
@@ -215,9 +215,3 @@ def _one_batch(channel: grpc.Channel) -> Callable[..., Any]:
         return batches.only_response(list(stream(iter((request,)), timeout=timeout)))
 
     return send
-
-
-def _channel(address: str, tls: Tls | None, options: ChannelOptions) -> grpc.Channel:
-    if tls is None:
-        return grpc.insecure_channel(address, options.as_grpc(None))
-    return grpc.secure_channel(address, channels.credentials(tls), options.as_grpc(tls))
