@@ -27,6 +27,8 @@ int main() {
         found = guards.fault(now);
       } else if (!std::strcmp(word, "answered")) {
         guards.answered();
+      } else if (!std::strcmp(word, "refused")) {
+        guards.refused();
       } else if (!std::strcmp(word, "sent")) {
         guards.data_sent();
       } else if (!std::strcmp(word, "output")) {

@@ -132,6 +132,30 @@ def is_served(connection: Connection, stream: int) -> bool:
     return kinds == [HEADERS, DATA, HEADERS]
 
 
+def test_a_client_that_is_refused_and_asks_again_is_no_flood(front: Running) -> None:
+    """A gRPC client lost its connection once, after some thousand refusals for a full disk.
+
+    It measures and opens windows at each call; only calls that were granted had paid for that.
+    """
+    refused = pb.GetAvailabilityRequest().SerializeToString()
+    with Connection(front.address) as calm:
+        for first in range(1, 16_001, 200):
+            calls = range(first, first + 200, 2)
+            extra = ping() + window_update(0, 1) * 3
+            calm.send(many(ask(stream, refused, AVAILABILITY) + extra for stream in calls))
+            assert ended(calm, calls.stop - 2), front.front.statistics()
+        assert is_served(calm, 39_999)
+    assert not any(front.front.statistics().ended.values())
+
+
+def ended(connection: Connection, stream: int) -> bool:
+    """Reads until this call was answered with an error: trailers, and no message."""
+    return any(
+        each.stream == stream and each.type == HEADERS and bool(each.flags & END_STREAM)
+        for each in connection.frames()
+    )
+
+
 def test_who_hangs_up_in_the_same_breath_is_not_written_to() -> None:
     """Freed memory was written to once, when a connection had bytes to say and ended in a round.
 

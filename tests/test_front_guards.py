@@ -93,6 +93,24 @@ def test_who_has_calls_answered_may_go_on(
         ask("answered", times=100 * calls)
 
 
+@pytest.mark.parametrize("frame", [(PING, 0, 8), (WINDOW_UPDATE, 0, 4)])
+def test_who_is_refused_may_ask_again(ask: Ask, frame: tuple[int, int, int]) -> None:
+    """A client that is told why not, and asks again, measures at each call as any other."""
+    for _ in range(200):
+        assert ask("frame", *frame, times=100).word == "fine"
+        ask("refused", times=100)
+
+
+@pytest.mark.parametrize(("name", "frame"), [("resets", (RESET, 0, 4)), ("faults", None)])
+def test_refusals_pay_for_no_attack(
+    ask: Ask, name: str, frame: tuple[int, int, int] | None
+) -> None:
+    """A refusal costs its client nothing: calls taken back and broken frames stay as dear."""
+    ask("refused", times=100_000)
+    said = ask("frame", *frame, times=2_000) if frame else ask("fault", times=2_000)
+    assert said.word == name
+
+
 def test_long_answers_earn_their_windows(ask: Ask) -> None:
     """Two WINDOW_UPDATE frames for each DATA frame of an answer without end."""
     for _ in range(100):

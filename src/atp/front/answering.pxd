@@ -146,6 +146,7 @@ cdef inline void answer_call(Loop* loop, Call* call) noexcept nogil:
     close_answer(loop, call, call.answer.code)
     if call.refusal != NULL:
         problem = submit_refusal(connection.session, call.stream, call.refusal[0])
+        connection.guards.refused()
     elif call.answer.code == 0:
         provider.source.ptr = call
         provider.read_callback = read_answer
@@ -156,6 +157,7 @@ cdef inline void answer_call(Loop* loop, Call* call) noexcept nogil:
         connection.guards.answered()
     else:
         problem = submit_error(connection.session, call.stream, call.answer, True)
+        connection.guards.refused()
     if problem:
         reset(call, NGHTTP2_INTERNAL_ERROR)
     mark_dirty(connection)

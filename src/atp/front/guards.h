@@ -37,26 +37,29 @@ constexpr std::array<const char*, kGuardCount> kGuardNames = {
 inline const char* guard_name(Guard guard) { return kGuardNames[guard]; }
 
 // At first a connection has `burst` frames of a kind; a second adds `rate`, a call answered to its
-// end adds `earned`, and there are never more than `burst`.
+// end adds `earned`, one refused `refused`, and there are never more than `burst`. A client that is
+// refused and asks again measures and opens windows as any other, and is to hear the reason, not
+// lose its connection; but a refusal costs a hostile one nothing, and earns no resets, no faults.
 struct Budget {
   std::int32_t burst;
   std::int32_t rate;
   std::int32_t earned;
+  std::int32_t refused;
 };
 
 // Indexed by Guard, kResets to kFaults. Where an honest client is known to need much, it is noted.
 constexpr std::array<Budget, kSlowStart> kBudgets = {{
-    {0, 0, 0},
-    {1000, 100, 1},      // deadlines that pass all at once, at every connection's whole width
-    {0, 0, 0},           // counted per header block, see kContinuationsMost
-    {64, 1, 0},          // a setting is changed a few times in a connection's life
-    {1000, 20, 2},       // gRPC measures bandwidth with a PING per round of data
-    {256, 10, 1},        // some clients build a tree of priorities first
-    {4000, 100, 8},      // two for each frame of a long answer; DATA sent earns too
-    {100, 10, 2},
-    {100, 10, 0},
-    {0, 0, 0},           // counted per header block, see header()
-    {200, 20, 1},
+    {0, 0, 0, 0},
+    {1000, 100, 1, 0},   // deadlines that pass all at once, at every connection's whole width
+    {0, 0, 0, 0},        // counted per header block, see kContinuationsMost
+    {64, 1, 0, 0},       // a setting is changed a few times in a connection's life
+    {1000, 20, 2, 2},    // gRPC measures bandwidth with a PING per round of data
+    {256, 10, 1, 1},     // some clients build a tree of priorities first
+    {4000, 100, 8, 8},   // two for each frame of a long answer; DATA sent earns too
+    {100, 10, 2, 2},
+    {100, 10, 0, 0},
+    {0, 0, 0, 0},        // counted per header block, see header()
+    {200, 20, 1, 0},
 }};
 
 constexpr std::int64_t kEarnedByData = 4;  // WINDOW_UPDATE frames for each DATA frame sent
@@ -142,6 +145,9 @@ class Guards {
   // A call was answered to its end: its client may ask for more.
   void answered() { ++answers_; }
 
+  // A call was answered with an error.
+  void refused() { ++refusals_; }
+
   // A DATA frame was handed to the connection: its client tells windows for it.
   void data_sent() { ++data_; }
 
@@ -181,13 +187,14 @@ class Guards {
     const std::int64_t seconds = std::clamp<std::int64_t>(passed, 0, 3600);
     for (std::size_t kind = kResets; kind < kBudgets.size(); ++kind) {
       const Budget& budget = kBudgets[kind];
-      std::int64_t more = budget.rate * seconds + budget.earned * answers_;
+      std::int64_t more = budget.rate * seconds + budget.earned * answers_ +
+                          budget.refused * refusals_;
       if (kind == kWindowUpdates) more += kEarnedByData * data_;
       const std::int64_t left = std::max(left_[kind], 0) + more;
       left_[kind] = static_cast<std::int32_t>(std::min<std::int64_t>(left, budget.burst));
     }
     refilled_ += seconds * kGuardSecond;
-    answers_ = data_ = 0;
+    answers_ = refusals_ = data_ = 0;
   }
 
   void open_block(std::uint8_t flags, std::int64_t now) {
@@ -198,7 +205,8 @@ class Guards {
   }
 
   std::array<std::int32_t, kBudgets.size()> left_;
-  std::int64_t answers_ = 0;  // since the last refill, as data_
+  std::int64_t answers_ = 0;  // since the last refill, as the next two
+  std::int64_t refusals_ = 0;
   std::int64_t data_ = 0;
   std::int64_t refilled_;
   std::int64_t start_;        // since when the preface is waited for; 0: it has come

@@ -24,6 +24,7 @@ cdef extern from "atp/front/guards.h" namespace "atp" nogil:
         Field header(size_t name_size, size_t value_size, size_t bytes_most)
         Guard fault(int64_t now)
         void answered()
+        void refused()
         void data_sent()
         void output(int64_t sent, int64_t held_back, int64_t now)
         Guard overdue(int64_t now, cbool pressed)
