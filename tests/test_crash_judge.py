@@ -123,6 +123,13 @@ def set_lines(change: Any) -> None:
     change.lines[0].quantity += 1
 
 
+def add_line(change: Any) -> None:
+    """One more line, of a SKU that the basket doesn't name: an engine never tells one twice."""
+    named = {line.sku for line in change.lines}
+    sku = next(sku for sku in (f"sku-{number:02}" for number in range(99)) if sku not in named)
+    change.lines.add(sku=sku, quantity=1)
+
+
 def set_partial(change: Any) -> None:
     change.partial = not change.partial
 
@@ -142,7 +149,7 @@ UNASKED.reserved.reservation_key = b"n" * 16
         (without_last, LOST),
         (changed("cap_set", set_limit), LOST),
         (changed("reserved", set_partial), INVENTED),
-        (changed("reserved", lambda change: change.lines.add(sku="sku-01", quantity=1)), INVENTED),
+        (changed("reserved", add_line), INVENTED),
         (changed("extended", lambda change: change.ClearField("receipt")), INVENTED),
         (added(UNASKED), INVENTED),
         (done_twice, INVENTED),
