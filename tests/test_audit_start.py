@@ -14,9 +14,12 @@ import xxhash
 
 from atp.audit import AuditFailed, Verdict, audit
 from atp.client import Client
+from atp.history import HistoryWriter
 from atp.load import Kind, LoadPlan, run
+from atp.v1.reservation_pb2 import GetAvailabilityRequest
+from atp.v1.stock_service_pb2 import SetStockRequest
 from audit_plants import SALES
-from audit_recorded import Recorded, record, segment_bytes, take_apart
+from audit_recorded import Recorded, Sale, basket, record, segment_bytes, take_apart
 from server_process import serving
 
 STEPS = ("stock TEA", "r1", "capped", "extend", "after due", "partly", "one")
@@ -99,6 +102,36 @@ def test_what_is_planted_later_is_named_and_nothing_else(
     verdict = judged(kept, tmp_path, "stock TEA", sale=planted)
     assert set(verdict.counts) == expected, verdict.text()
     assert all(finding.slice for finding in verdict.findings)
+
+
+def test_an_answer_that_may_be_older_than_the_start_says_nothing_of_later_ones(
+    tmp_path: Path,
+) -> None:
+    """Two reads while a hold is granted, and the journal starts with that grant's snapshot: the
+    first is true there too (of a SKU that nobody ever knew), the second only before it. The first
+    was taken to prove that the grant had been seen, and the second was called untrue.
+    """
+    history = tmp_path / "recorded"
+    with (
+        serving(folder=tmp_path) as server,
+        Client(server.data_plane, server.control_plane) as client,
+        HistoryWriter(history, "script", recorder="test") as writer,
+    ):
+        sale = Sale(server, writer)
+        look = sale.stub.GetAvailability
+        sale.call("stock", sale.stock.SetStock, SetStockRequest(sku="TEA", on_hand_quantity=9))
+        sale.call("look NO", look, GetAvailabilityRequest(skus=["NO"]))
+        sale.call("look TEA", look, GetAvailabilityRequest(skus=["TEA"]))
+        sale.call("r1", sale.stub.Reserve, basket("r1", ("TEA", 2)))
+        sequence = client.take_snapshot().sequence
+        path = tmp_path / "atp-data" / "snapshots" / f"{sequence:020}.snapshot"
+        snapshot = (sequence, path.read_bytes())
+        sale.call("r2", sale.stub.Reserve, basket("r2", ("TEA", 1)))
+        sale.close()
+    recorded = take_apart(history, tmp_path / "atp-data")
+    recorded.call("r1").sent.time_ns = recorded.call("look NO").sent.time_ns
+    verdict = judged(Kept(recorded, {"r1": snapshot}), tmp_path / "written", "r1")
+    assert verdict.ok, verdict.text()
 
 
 def test_the_oldest_snapshot_is_taken(kept: Kept, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import pytest
 
@@ -38,6 +39,7 @@ from front_process import Running, running
 
 SKU = "apple"
 AVAILABILITY = "/atp.v1.ReservationService/GetAvailability"
+EXECUTE = "/atp.v1.ReservationService/Execute"
 QUESTION = pb.GetAvailabilityRequest(skus=[SKU]).SerializeToString()
 LONG_QUESTION = pb.GetAvailabilityRequest(skus=[SKU * 12] * 4_096).SerializeToString()
 ODD = range(1, 40_001, 2)
@@ -152,6 +154,19 @@ def test_a_client_that_is_refused_and_asks_again_is_no_flood(front: Running) -> 
             assert kinds == [HEADERS], front.front.statistics()
         assert is_served(calm, 39_999)
     assert not any(front.front.statistics().ended.values())
+
+
+def test_streams_that_end_with_an_error_pay_for_no_resets(front: Running) -> None:
+    """They earned as answered and as refused once: a flood of resets behind them went on and on."""
+    calls = iter(ODD[:4_000])
+    with Connection(front.address) as flood:
+        for some in iter(lambda: list(islice(calls, 100)), []):
+            flood.send(many(ask(stream, b"\xff", EXECUTE) for stream in some))
+            if kinds_of_answer(flood, some[-1])[-1:] != [HEADERS]:
+                break
+            flood.send(many(reset(stream) for stream in some))
+    ended = front.front.statistics().ended
+    assert {name: count for name, count in ended.items() if count} == {"resets": 1}
 
 
 def test_who_hangs_up_in_the_same_breath_is_not_written_to() -> None:

@@ -214,7 +214,10 @@ class Ordering {
       ++unjudged;
       return;
     }
-    if (found.why != nullptr && earliest < start) {  // and nobody knows what was so by then
+    // It may be of a position before the first that is known: then where it is first found true
+    // says nothing of those that were asked later, and that it is found true nowhere is no fault.
+    const bool may_be_older = std::max(earliest, found.told) < start;
+    if (found.why != nullptr && may_be_older) {
       ++before_start;
       return;
     }
@@ -228,7 +231,7 @@ class Ordering {
       overtaken_after_return += later != kNobody;
     }
     if (found.why == nullptr) {
-      const std::int64_t at = found.at;
+      const std::int64_t at = may_be_older ? earliest : found.at;
       batch_.at = std::max(batch_.at, at);
       under_way_.push({command.ended, at});
       return;

@@ -14,6 +14,7 @@ class Truth {
 
   struct Found {
     std::int64_t at = 0;        // 0: nowhere
+    std::int64_t told = 0;      // newest change that it tells of: it was true at none before that
     const char* why = nullptr;  // not at the last position that was looked at
     bool is_judged = true;      // false: it says nothing of the state that can be judged
   };
@@ -33,10 +34,11 @@ class Truth {
       found.why = "it tells of a change, and is a refusal";
       return found;
     }
-    if (command.fate == Fate::kRepeat) from = std::max(from, told_.sequence);
+    if (command.fate == Fate::kRepeat) found.told = told_.sequence;
     // Whoever tells the last change of something speaks of a position that is not before it.
-    from = std::max(from, told_.hold.sequence);
-    for (const ToldUnits& told : told_.skus) from = std::max(from, told.sequence);
+    found.told = std::max(found.told, told_.hold.sequence);
+    for (const ToldUnits& told : told_.skus) found.told = std::max(found.told, told.sequence);
+    from = std::max(from, found.told);
     if (from > to) {
       found.why = "it tells of a change that was asked for after it";
       return found;

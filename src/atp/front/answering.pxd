@@ -177,10 +177,11 @@ cdef inline void send_flow(Loop* loop, Call* call) noexcept nogil:
     cdef Connection* connection = call.connection
     if call.is_answered or not (flow.sendable or (flow.ending and flow.outbox.size() == 0)):
         return
+    if not flow.opened and flow.ending and flow.outbox.size() == 0 and call.answer.code:
+        answer_call(loop, call)  # which earns what a refusal earns, and nothing besides
+        return
     if flow.opened:
         nghttp2_session_resume_data(connection.session, call.stream)
-    elif flow.ending and flow.outbox.size() == 0 and call.answer.code:
-        answer_call(loop, call)
     else:
         provider.source.ptr = call
         provider.read_callback = read_flow
