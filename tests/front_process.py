@@ -68,6 +68,7 @@ def running(folder: Path | None = None, *, threads: int = 1, **options: Any) -> 
     wanted = OPTIONS._replace(durable=folder is not None)._replace(**options)
     front = Front(engine, writer, host="127.0.0.1", port=0, threads=threads, options=wanted)
     front.publish_clock(START_NS, 0, -1_000_000)
+    workers.append(threading.Thread(target=front.forerun))
     for index in range(threads):
         works = (front.run, front.stand_in) if folder is not None else (front.run,)
         workers += [threading.Thread(target=work, args=(index,)) for work in works]

@@ -100,6 +100,11 @@ class Front:
         which don't wait for the disk are answered while it stands still. Without the GIL; returns
         once run() has ended. Only of use where answers wait."""
 
+    def forerun(self) -> None:
+        """Touches memory that holds will take soon, so that no command waits for the system to
+        empty a page. Without the GIL, until stop(); once, in a thread of its own; for speed only.
+        """
+
     def publish_clock(self, wall_ns: int, steady_ns: int, ppm: int) -> None:
         """From here on the front's time is what atp.clock.Clock says: its anchor."""
 

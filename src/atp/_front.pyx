@@ -19,6 +19,7 @@ from libc.stdint cimport int64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from atp._core cimport Engine
+from atp.engine.forerun cimport Forerun
 from atp.engine.native cimport store
 from atp.front.answer cimport Answer
 from atp.front.guards cimport FINE, GUARD_COUNT, Guard, guard_name

@@ -6,7 +6,7 @@ from libc.stdint cimport uint32_t
 
 from atp.engine.layout cimport GRANULE, PLACE_BITS, PLACE_MASK, Ref, Shard
 from atp.engine.native cimport (
-    check, count_leading_zeros, open_pages, poison, prefetch_to_write, unpoison,
+    check, count_leading_zeros, open_pages, poison, prefetch_to_write, show, unpoison,
 )
 
 cdef enum:
@@ -35,11 +35,19 @@ cdef inline bint open_more(Shard* shard, uint32_t granules) noexcept nogil:
         more = <size_t>PLACE_MASK + 1 - opened
         if more < granules:
             return False
-    if not open_pages(shard.base + opened * GRANULE, more * GRANULE):
+    if not shard.is_open and not open_pages(shard.base + opened * GRANULE, more * GRANULE):
         return False
     poison(shard.base + opened * GRANULE, more * GRANULE)
     shard.open_places += <uint32_t>more
     return True
+
+
+cdef inline void fetch_ahead(char* next, size_t size) noexcept nogil:
+    # The block after this one, which is often of the same size and is asked for some 64 commands
+    # later: memory that nobody had yet is in no cache.
+    cdef size_t at
+    for at in range(0, min(size, <size_t>512), 64):
+        prefetch_to_write(next + size + at)
 
 
 cdef inline Ref allocate(Shard* shard, size_t bytes) noexcept nogil:
@@ -61,7 +69,8 @@ cdef inline Ref allocate(Shard* shard, size_t bytes) noexcept nogil:
                 return 0
         ref = shard.next_place | (shard.number << PLACE_BITS)
         unpoison(shard.base + <size_t>shard.next_place * GRANULE, granules * GRANULE)
-        shard.next_place += granules
+        show(&shard.next_place, shard.next_place + granules)
+        fetch_ahead(shard.base + <size_t>shard.next_place * GRANULE, granules * GRANULE)
     shard.used_bytes += granules * GRANULE
     return ref
 

@@ -320,9 +320,10 @@ constexpr std::uint32_t kPlacesApart = 13 * kPage / kGranule;
 // One of 64 parts of the engine.
 struct alignas(64) Shard {
   Lock lock;
-  std::uint32_t next_place;  // in granules
+  std::uint32_t next_place;  // in granules; the forerunner looks at it without the lock
   std::uint32_t open_places;
   std::uint32_t number;
+  bool is_open;  // all of the arena may be touched, not only what `open_places` says
   char* base;
   std::int64_t cut_sequence = kNoCut;  // while a snapshot of the state after it copies this shard
   // SKUs with live lines, earliest first expiry on top: parallel arrays, times before references.
@@ -350,10 +351,11 @@ struct alignas(64) Shard {
   Index<CounterTraits> counters;
   Ref free_blocks[kSizeClasses] = {};
 
-  Shard(unsigned shard_number, char* arena)
+  Shard(unsigned shard_number, char* arena, bool arena_is_open)
       : next_place(shard_number * kPlacesApart + 1),  // place 0 of all names nothing
         open_places(shard_number * kPlacesApart),
         number(shard_number),
+        is_open(arena_is_open),
         base(arena),
         skus(arena, part_of(shard_number)),
         records(arena, part_of(shard_number)),

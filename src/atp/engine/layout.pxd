@@ -111,6 +111,7 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         Lock lock
         uint32_t next_place
         uint32_t open_places
+        bint is_open
         uint32_t number
         char* base
         int64_t cut_sequence

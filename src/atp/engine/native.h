@@ -83,6 +83,11 @@ inline void store_relaxed(std::int64_t* at, std::int64_t value) {
 inline std::int64_t add(std::int64_t* at, std::int64_t delta) {
   return __atomic_add_fetch(at, delta, __ATOMIC_SEQ_CST);
 }
+// What one thread at a time changes, and others look at who don't mind to be late.
+inline std::uint32_t look(const std::uint32_t* at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
+inline void show(std::uint32_t* at, std::uint32_t value) {
+  __atomic_store_n(at, value, __ATOMIC_RELAXED);
+}
 inline void lower_to(std::int64_t* at, std::int64_t value) {
   std::int64_t seen = load(at);
   while (value < seen && !__atomic_compare_exchange_n(at, &seen, value, false, __ATOMIC_SEQ_CST,
@@ -138,9 +143,15 @@ inline Key hash128(const void* data, std::size_t size) {
 }
 inline bool same_key(const Key* a, const Key* b) { return a->high == b->high && a->low == b->low; }
 
-// A stretch of address space that costs nothing until it is opened with `open_pages`.
-inline char* reserve_pages(std::size_t size) {
-  void* at = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+// A stretch of address space that costs nothing until it is touched. Where the system wants to know
+// beforehand how much that will be (strict overcommit), it is opened step by step: `is_open` says.
+// Its pages are small, also where the system would give large ones at the first touch of anything.
+inline char* reserve_pages(std::size_t size, bool* is_open) {
+  const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, kind, -1, 0);
+  *is_open = at != MAP_FAILED;
+  if (!*is_open) at = mmap(nullptr, size, PROT_NONE, kind, -1, 0);
+  if (at != MAP_FAILED) madvise(at, size, MADV_NOHUGEPAGE);
   return at == MAP_FAILED ? nullptr : static_cast<char*>(at);
 }
 // Whole pages that grow in place where they can and go back to the system when they are not needed:

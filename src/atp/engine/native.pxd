@@ -1,5 +1,5 @@
 # What the engine uses of C++: locks, atomics, hashing. See native.h.
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 
 cdef extern from "atp/engine/native.h" namespace "atp" nogil:
@@ -18,6 +18,7 @@ cdef extern from "atp/engine/native.h" namespace "atp" nogil:
     int64_t load(const int64_t* at) noexcept
     void store(int64_t* at, int64_t value) noexcept
     int64_t add(int64_t* at, int64_t delta) noexcept
+    void show(uint32_t* at, uint32_t value) noexcept
     void lower_to(int64_t* at, int64_t value) noexcept
     void raise_to(int64_t* at, int64_t value) noexcept
     uint64_t hash64(const void* data, size_t size) noexcept

@@ -98,7 +98,8 @@ struct Engine {
   alignas(64) unsigned char shard_memory[kShards * sizeof(Shard)];
 
   explicit Engine(const Settings& given) : settings(given) {
-    region = reserve_pages(kArenaBytes * kShards);
+    bool is_open;
+    region = reserve_pages(kArenaBytes * kShards, &is_open);
     if (region == nullptr) throw std::bad_alloc();
     if (given.record_events && !tail.open()) {
       return_pages(region, kArenaBytes * kShards);
@@ -106,7 +107,7 @@ struct Engine {
     }
     for (unsigned i = 0; i < kShards; ++i) {
       shard_due[i] = kNever;
-      new (shard(i)) Shard(i, region + i * kArenaBytes);
+      new (shard(i)) Shard(i, region + i * kArenaBytes, is_open);
     }
   }
   ~Engine() {

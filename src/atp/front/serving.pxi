@@ -55,6 +55,7 @@ cdef class Front:
     cdef Shared* shared
     cdef Engine engine
     cdef Writer writer
+    cdef Forerun* ahead
     cdef readonly tuple address
 
     def __cinit__(
@@ -69,6 +70,7 @@ cdef class Front:
         self.writer = writer
         self.shared = new Shared()
         self.shared.engine = engine.engine
+        self.ahead = new Forerun(engine.engine[0])
         if writer is not None:
             self.shared.writer = writer.writer
         self.take(options)
@@ -108,6 +110,7 @@ cdef class Front:
 
     def __dealloc__(self):
         cdef size_t i
+        del self.ahead
         if self.shared == NULL:
             return
         self.shared.is_stopping.store(True)
@@ -149,6 +152,10 @@ cdef class Front:
         with nogil:
             stand_in(loop)
 
+    def forerun(self):
+        with nogil:
+            self.ahead.run()
+
     def publish_clock(self, int64_t wall_ns, int64_t steady_ns, int64_t ppm):
         self.shared.clock.publish(wall_ns, steady_ns, ppm)
 
@@ -178,6 +185,7 @@ cdef class Front:
         # Once: a loop that has ended can't be told anything.
         if not self.shared.is_stopping.load():
             self.shared.is_stopping.store(True)
+            self.ahead.finish()
             self.send_all()
 
     @property

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <mutex>
 #include <string>
@@ -113,6 +114,32 @@ inline SyncedMark synced_mark(const std::uint8_t* store_id, std::int64_t sequenc
   mark.checksum = hash64(&mark, offsetof(SyncedMark, checksum));
   return mark;
 }
+
+// The segment that was sealed last, until the system has let go of its pages: nobody reads them
+// here, and the zeros of the next segment take them, instead of memory that is new to the machine.
+class Sealed {
+ public:
+  Sealed() = default;
+  ~Sealed() { keep(-1); }
+  Sealed(const Sealed&) = delete;
+  Sealed& operator=(const Sealed&) = delete;
+
+  // Closes it later; one before it that is still here, at once.
+  void keep(int fd) {
+    const int older = fd_.exchange(fd);
+    if (older >= 0) close(older);
+  }
+  // Takes milliseconds: not for who writes records.
+  void let_go() {
+    const int fd = fd_.exchange(-1);
+    if (fd < 0) return;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+  }
+
+ private:
+  std::atomic<int> fd_{-1};
+};
 
 // A segment without a name or records, preallocated, and by and by filled with zeros: that makes
 // the syncs of the records that take their place faster. Any thread may make it, one takes it,

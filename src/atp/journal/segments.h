@@ -88,6 +88,13 @@ class Segments {
     return fsync(folder_fd_) ? failed(&fault, "sync", folder_) : Done::kYes;
   }
 
+  // Goes on with the spare's zeros, in memory that the sealed segment had. For the thread that
+  // keeps the spare, at any time.
+  Done write_zeros(bool* all, Fault* problem) {
+    sealed_.let_go();
+    return spare.write_zeros(all, problem);
+  }
+
   // Bytes that are free for us on the disk.
   std::int64_t free_bytes() const {
     struct statvfs disk;
@@ -115,7 +122,7 @@ class Segments {
     if (fd_ < 0) return Done::kYes;
     if (ftruncate(fd_, static_cast<off_t>(used_))) return failed(&fault, "cut the end of", path_);
     if (fsync(fd_)) return failed(&fault, "sync", path_);
-    close(fd_);
+    sealed_.keep(fd_);
     fd_ = -1;
     return Done::kYes;
   }
@@ -202,6 +209,7 @@ class Segments {
                          std::memcmp(bytes + used_, bytes + used_ + 1, left - 1) == 0);
   }
 
+  Sealed sealed_;
   const std::string folder_;
   std::string mark_path_;
   std::uint8_t store_id_[16];

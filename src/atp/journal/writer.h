@@ -355,7 +355,7 @@ class Writer {
     Fault fault;
     bool all = true;
     held.unlock();
-    const Done done = segments_.spare.write_zeros(&all, &fault);
+    const Done done = segments_.write_zeros(&all, &fault);
     held.lock();
     if (done == Done::kFailed) fail(fault);
     return all || done != Done::kYes;

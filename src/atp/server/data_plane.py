@@ -65,13 +65,15 @@ class DataPlane:
             self.take_certificate(listen.certificate.pem)
         self.address = join_address(*front.address)
         self.follow_clock()
+        self._start("front-forerun", front.forerun)
         for index in range(threads):
-            for work, name in ((front.run, "front"), (front.stand_in, "front-stand-in")):
-                thread = threading.Thread(
-                    target=work, args=(index,), name=f"{name}-{index}", daemon=True
-                )
-                thread.start()
-                self._threads.append(thread)
+            self._start(f"front-{index}", front.run, index)
+            self._start(f"front-stand-in-{index}", front.stand_in, index)
+
+    def _start(self, name: str, work: Callable[..., None], *of: int) -> None:
+        thread = threading.Thread(target=work, args=of, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def take_certificate(self, pem: Pem) -> None:
         """New connections see this one, open ones keep theirs."""
