@@ -94,7 +94,7 @@ def test_the_example_is_reckoned_right() -> None:
     assert told["cores"] == math.ceil(2 * 28_000 / 52_000 + 1)
     assert told["live holds at most"] == live
     assert told["memory.ended_max"] == ended
-    assert told["memory"] == math.ceil((64e6 + engine) / 1e6)
+    assert told["memory"] == math.ceil((72e6 + 128e6 + engine) / 1e6)
     assert told["journal of the hour"] == round(3_600 * 5_000 * (149 + 54) / 1e9, 1)
     snapshot = 2 / 3 * engine
     assert told["a snapshot"] == round(snapshot / 1e6)

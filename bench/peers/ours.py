@@ -33,8 +33,8 @@ SETTINGS = (
     "snapshot.every=366d",
     "memory.live_holds_max=100000000",
 )
-"""As Redis is kept from rewriting its file: what is measured is the same from round to round. No hold
-ends meanwhile, and a fast hour made more than the bound of holds allows once."""
+"""As Redis is kept from rewriting its file: what is measured is the same from round to round. No
+hold ends meanwhile, and a fast hour made more than the bound of holds allows once."""
 SOLD, SOLD_OUT = "SKU-", "GONE-"
 
 
