@@ -169,3 +169,33 @@ def test_a_disk_that_is_too_slow_refuses_before_memory_is_full(tmp_path: Path) -
         assert dict(told[0].info.metadata) == {"limit_name": "journal_backlog"}
         assert told[0].details["RetryInfo"].retry_delay.ToMilliseconds() == 200
         wait_until(lambda: refused_basket() is None, "the disk to catch up")
+
+
+def test_all_waited_while_room_was_made_for_the_next_segment(tmp_path: Path) -> None:
+    """Whoever committed asked whether the spare segment was there, and waited until it was: 20 ms
+    each time that a segment was full."""
+    rule = faults.Rule(do="wait", call="allocate", file="journal/*")
+    with faulty(tmp_path, rule, "--set", "journal.segment_bytes=128KiB") as faulty_disk:
+        stubs, journal = faulty_disk.stubs, tmp_path / "data" / "journal"
+        sku = new_sku(stubs)
+        stubs.stock.SetStock(
+            stock_pb.SetStockRequest(sku=sku, on_hand_quantity=10**6), timeout=SECONDS
+        )
+
+        def segments() -> int:
+            return len(list(journal.glob("*.segment")))
+
+        def room_is_being_made() -> bool:
+            return [made.stat().st_size for made in journal.glob("*.part")] == [0]
+
+        faulty_disk.switch.touch()
+        while segments() < 2:
+            reserve(stubs, sku, 1)
+        wait_until(room_is_being_made, "the next spare segment to be begun")
+        for _ in range(100):
+            assert reserve(stubs, sku, 1).outcome == pb.RESERVE_OUTCOME_GRANTED
+        assert room_is_being_made()
+        assert segments() == 2
+        faulty_disk.switch.unlink()
+        while segments() < 4:
+            reserve(stubs, sku, 1)

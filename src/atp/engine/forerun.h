@@ -4,13 +4,13 @@
 // can read; without it all is as it is, only slower.
 #pragma once
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 
+#include "core_share.h"
 #include "state.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -27,7 +27,7 @@ class Forerun {
 
   // Until finish(), or until there is no memory left to touch. For a thread of its own.
   void run() {
-    setpriority(PRIO_PROCESS, 0, kNice);  // of this thread alone; who serves goes first
+    give_way(kNice);
     long pause = kPauseLeast;
     while (!is_finished_.load(std::memory_order_relaxed)) {
       bool has_grown = false;

@@ -9,6 +9,7 @@
 from libc.stdint cimport int64_t, uint8_t
 
 from atp._core cimport Engine
+from atp.engine.core_share cimport give_way, serve_promptly
 from atp.engine cimport layout as L
 from atp.engine.native cimport hash64, load
 from atp.journal.time_counts cimport TIME_PLACES

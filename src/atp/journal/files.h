@@ -155,27 +155,28 @@ class Spare {
   Spare(const Spare&) = delete;
   Spare& operator=(const Spare&) = delete;
 
-  bool is_there() {
-    std::lock_guard<std::mutex> held(lock_);
-    return fd_ >= 0;
-  }
+  // Never waits: who writes records asks.
+  bool is_there() const { return is_there_.load(); }
 
-  // Makes it if it isn't there.
+  // Makes it if it isn't there. What takes long is not under the lock that taking it needs.
   Done make(Fault* fault) {
-    std::lock_guard<std::mutex> held(lock_);
-    if (fd_ >= 0) return Done::kYes;
-    path_ = folder_ + "/spare-" + std::to_string(++made_) + ".part";
-    const int fd = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0) return full_or_failed(fault, "make", path_);
+    std::lock_guard<std::mutex> making(making_);
+    if (is_there()) return Done::kYes;
+    const std::string path = folder_ + "/spare-" + std::to_string(++made_) + ".part";
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) return full_or_failed(fault, "make", path);
     errno = posix_fallocate(fd, 0, static_cast<off_t>(bytes_));
     if (errno) {
-      const Done done = full_or_failed(fault, "make room in", path_);
+      const Done done = full_or_failed(fault, "make room in", path);
       close(fd);
-      unlink(path_.c_str());
+      unlink(path.c_str());
       return done;
     }
+    std::lock_guard<std::mutex> held(lock_);
     fd_ = fd;
+    path_ = path;
     zeroed_ = 0;
+    is_there_.store(true);
     return Done::kYes;
   }
 
@@ -208,6 +209,7 @@ class Spare {
     *fd = fd_;
     path->swap(path_);
     fd_ = -1;
+    is_there_.store(false);
   }
 
  private:
@@ -215,11 +217,13 @@ class Spare {
 
   const std::string folder_;
   const std::size_t bytes_;
+  std::mutex making_;  // before lock_
+  std::int64_t made_ = 0;
+  std::atomic<bool> is_there_{false};
   std::mutex lock_;
   int fd_ = -1;
   std::string path_;
   std::size_t zeroed_ = 0;
-  std::int64_t made_ = 0;
 };
 
 }  // namespace atp

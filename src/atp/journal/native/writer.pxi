@@ -1,6 +1,9 @@
 # The committer's face in Python: opens the last segment of a folder and makes durable what an
 # engine leaves in its tail. Included by _native.pyx; _native.pyi documents every method.
 
+cdef enum:
+    _NICE_AHEAD = 5  # of whoever makes room before it is needed
+
 cdef dict _DURABILITIES = {"sync": SYNC, "interval": INTERVAL, "off": OFF}
 
 WriterStatistics = namedtuple(
@@ -69,12 +72,14 @@ cdef class Writer:
     def run(self):
         cdef bint done
         with nogil:
+            serve_promptly()
             done = self.writer.run()
         if not done:
             raise _fault_of(self.writer)
 
     def run_ahead(self):
         with nogil:
+            give_way(_NICE_AHEAD)
             self.writer.run_ahead()
 
     def tend(self):
