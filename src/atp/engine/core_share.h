@@ -37,6 +37,8 @@ inline void serve_promptly() {
 
 // The calling thread runs when those that serve leave it time. For good: going back is a
 // privilege.
-inline void give_way(int nice) { setpriority(PRIO_PROCESS, 0, nice); }
+inline void give_way(int nice) {
+  if (getpriority(PRIO_PROCESS, 0) < nice) setpriority(PRIO_PROCESS, 0, nice);
+}
 
 }  // namespace atp

@@ -1,0 +1,69 @@
+"""How the server's threads share a core: those that serve are quick to get it, those that work
+ahead give way.
+
+Once an answer waited 4 ms for the turn of a busy program beside it, with another core idle; and
+made room for the journal's next segment in the time of those that serve.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections import Counter
+from pathlib import Path
+
+from server_process import ServerProcess, serving, wait_until
+
+SHORT_TURN_NS = 100_000
+LOOPS = 2
+SERVE = 2 * LOOPS + 1
+"""The loops, who stands in for each, and the committer."""
+AHEAD = {5: 1, 10: 1}
+"""By niceness: who makes the next segment, and who touches memory."""
+
+
+class Attributes(ctypes.Structure):
+    """What sched_getattr(2) tells, in its first version."""
+
+    _fields_ = (
+        ("size", ctypes.c_uint32),
+        ("policy", ctypes.c_uint32),
+        ("flags", ctypes.c_uint64),
+        ("nice", ctypes.c_int32),
+        ("priority", ctypes.c_uint32),
+        ("runtime", ctypes.c_uint64),
+        ("deadline", ctypes.c_uint64),
+        ("period", ctypes.c_uint64),
+    )
+
+
+SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}[os.uname().machine]
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def attributes_of(thread: int) -> Attributes:
+    told = Attributes()
+    size = ctypes.sizeof(told)
+    assert LIBC.syscall(SCHED_GETATTR, thread, ctypes.byref(told), size, 0) == 0
+    return told
+
+
+def threads_of(server: ServerProcess) -> list[Attributes]:
+    tasks = Path(f"/proc/{server.process.pid}/task")
+    return [attributes_of(int(task.name)) for task in tasks.iterdir()]
+
+
+def test_who_serves_is_quick_and_who_works_ahead_gives_way() -> None:
+    knows_turns = attributes_of(0).runtime > 0  # Linux 6.12 and later
+    with serving("--set", f"data_plane.threads={LOOPS}") as server:
+
+        def shares() -> tuple[dict[int, int], int]:
+            threads = threads_of(server)
+            nice = Counter(thread.nice for thread in threads if thread.nice)
+            return dict(nice), sum(thread.runtime == SHORT_TURN_NS for thread in threads)
+
+        def is_so() -> bool:
+            return shares() == (AHEAD, SERVE if knows_turns else 0)
+
+        wait_until(is_so, f"threads as they are meant, not {shares()}")
+        assert all(t.nice == 0 for t in threads_of(server) if t.runtime == SHORT_TURN_NS)
