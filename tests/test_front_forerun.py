@@ -104,7 +104,10 @@ def test_it_is_told_to_end_before_it_began() -> None:
     engine = Engine()
     front = Front(engine, None, host="127.0.0.1", port=0, threads=1, options=OPTIONS)
     front.stop()
-    front.forerun()
+    thread = threading.Thread(target=front.forerun)  # gives way for good
+    thread.start()
+    thread.join(SECONDS)
+    assert not thread.is_alive()
 
 
 BOUNDED = """

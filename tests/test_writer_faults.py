@@ -271,7 +271,9 @@ def test_after_a_failure_nothing_is_called_durable(
     assert not writer.wait(last, LONG_NS)
     writer.kick(last)
     writer.tend()
-    writer.run_ahead()
+    ahead = threading.Thread(target=writer.run_ahead)  # gives way for good
+    ahead.start()
+    ahead.join()
     writer.stop()
     with pytest.raises(OSError, match=message):
         writer.run()

@@ -93,17 +93,18 @@ class Front:
         """
 
     def run(self, index: int) -> None:
-        """Runs one loop, 0 to threads - 1, without the GIL, until stop(). Once for each."""
+        """Runs one loop, 0 to threads - 1, without the GIL, until stop(). Once for each, in a
+        thread of its own, which asks the system for short turns from then on."""
 
     def stand_in(self, index: int) -> None:
         """Runs that loop whenever its own thread is at the disk for longer than 4 ms, so that calls
         which don't wait for the disk are answered while it stands still. Without the GIL; returns
-        once run() has ended. Only of use where answers wait."""
+        once run() has ended. Only of use where answers wait. Its thread is as run()'s."""
 
     def forerun(self) -> None:
         """Touches memory that holds will take soon, so that no command waits for the system to
-        empty a page. Without the GIL, until stop(); once, in a thread of its own; for speed only.
-        """
+        empty a page. Without the GIL, until stop(); once, in a thread of its own, which gives way
+        to others from then on; for speed only."""
 
     def publish_clock(self, wall_ns: int, steady_ns: int, ppm: int) -> None:
         """From here on the front's time is what atp.clock.Clock says: its anchor."""

@@ -19,6 +19,7 @@ from libc.stdint cimport int64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from atp._core cimport Engine
+from atp.engine.core_share cimport serve_promptly
 from atp.engine.forerun cimport Forerun
 from atp.engine.native cimport store
 from atp.front.answer cimport Answer

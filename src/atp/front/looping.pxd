@@ -3,7 +3,6 @@
 from libc.stdint cimport int64_t, uint64_t
 from posix.unistd cimport read
 
-from atp.engine.core_share cimport serve_promptly
 from atp.front.answer cimport Answer
 from atp.front.answering cimport mark_dirty
 from atp.front.calling cimport commit_parked, judge_ready, refuse_late, refuse_over, wake
@@ -238,7 +237,6 @@ cdef inline bint go_round(Loop* loop) noexcept nogil:
 
 cdef inline void run_loop(Loop* loop) noexcept nogil:
     # Until it is told to stop.
-    serve_promptly()
     loop.turn.begin()
     loop.now = <int64_t>uv_hrtime()
     while go_round(loop):
@@ -250,7 +248,6 @@ cdef inline void run_loop(Loop* loop) noexcept nogil:
 
 cdef inline void stand_in(Loop* loop) noexcept nogil:
     # Runs the loop whenever its own thread is at the disk for too long; until that one has ended.
-    serve_promptly()
     while loop.turn.await_absence():
         loop.turn.stand_in()
         while loop.turn.is_away() and go_round(loop):

@@ -143,6 +143,7 @@ cdef class Front:
             raise ValueError(f"there is no loop {index} that could be run")
         loop.is_started = True
         with nogil:
+            serve_promptly()
             run_loop(loop)
 
     def stand_in(self, int index):
@@ -150,6 +151,7 @@ cdef class Front:
             raise ValueError(f"there is no loop {index} to stand in for")
         cdef Loop* loop = self.shared.loops[index].get()
         with nogil:
+            serve_promptly()
             stand_in(loop)
 
     def forerun(self):

@@ -81,7 +81,8 @@ class Writer:
         """
 
     def run_ahead(self) -> None:
-        """Keep a spare segment beside the one in use, without the GIL, until stop()."""
+        """Keep a spare segment beside the one in use, without the GIL, until stop(). In a thread of
+        its own, which gives way to others from then on."""
 
     def tend(self) -> None:
         """Look after the spare segment and the room on the disk once, now."""
