@@ -2,7 +2,6 @@
 # changed nothing, an answer is well-formed and tells of exactly the changes there were.
 cdef enum:
     STEP = 64  # inputs between two moves of the clock
-    LEAK_TURNS = 6
 
 
 class Fault(AssertionError):
@@ -59,18 +58,14 @@ cdef class Judging:
             count -= step
 
     def leak(self):
-        """Bytes that each run over all that was kept leaves allocated beyond the one before."""
-        cdef int64_t before, after, least = 1 << 40
-        cdef size_t i, turn
+        """Bytes that each run over all that was kept leaves allocated, as leaks.h has it."""
+        cdef LeakHunt hunt
+        cdef size_t i
         with nogil:
-            for turn in range(LEAK_TURNS):
-                before = bytes_allocated()
+            while hunt.goes_on(<int64_t>bytes_allocated()):
                 for i in range(self.round.kept.size()):
                     self.judge_kept(i)
-                after = bytes_allocated()
-                # What is kept for later use grows now and then; what leaks grows every time.
-                least = min(least, after - before)
-        return max(least, 0)
+        return hunt.each_turn()
 
     @property
     def now_ns(self):

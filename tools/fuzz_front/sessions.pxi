@@ -71,19 +71,15 @@ cdef class Sessions:
             count -= step
 
     def leak(self):
-        """Bytes that each run over all that was kept leaves allocated beyond the one before."""
-        cdef int64_t before, after, least = 1 << 40
-        cdef size_t i, turn
+        """Bytes that each run over all that was kept leaves allocated, as leaks.h has it."""
+        cdef LeakHunt hunt
+        cdef size_t i
         with nogil:
-            for turn in range(LEAK_TURNS):
-                before = bytes_allocated()
+            while hunt.goes_on(<int64_t>bytes_allocated()):
                 for i in range(self.round.kept.size()):
                     self.round.input = self.round.kept[i].input
                     self.session()
-                after = bytes_allocated()
-                # What is kept for later use grows now and then; what leaks grows every time.
-                least = min(least, after - before)
-        return max(least, 0)
+        return hunt.each_turn()
 
     @property
     def now_ns(self):

@@ -11,6 +11,11 @@ cdef extern from "<string_view>" namespace "std" nogil:
         string_view(const string&)
 
 
+cdef extern from "leaks.h" namespace "atp::fuzz" nogil:
+    cppclass LeakHunt:
+        bint goes_on(int64_t allocated)
+        int64_t each_turn()
+
 cdef extern from "round.h" namespace "atp::fuzz" nogil:
     enum Kind "atp::fuzz::Kind":
         KIND_JUDGE "atp::fuzz::kJudge"
