@@ -62,13 +62,14 @@ def stocked() -> Engine:
     return engine
 
 
-def fill(engine: Engine, baskets: int) -> None:
-    """Each takes about 100 KB of the last shard's memory."""
+def fill(engine: Engine, baskets: int, *, pause_s: float = 0.0) -> None:
+    """Each takes about 100 KB of the last shard's memory; then others may have a turn."""
     lines = [(sku, 1) for sku in SKUS]
     ids = (f"basket-{number}" for number in count(engine.status().live_holds * SHARDS * 2))
     for request_id in islice(filter(is_in_last_shard, ids), baskets):
         told = engine.reserve(request_id, lines, ttl_ns=10**12, now_ns=START_NS)
         assert told.outcome == ReserveOutcome.GRANTED
+        time.sleep(pause_s)
 
 
 def is_in_last_shard(request_id: str) -> bool:
@@ -93,7 +94,8 @@ def test_much_memory_is_in_large_pages() -> None:
     with forerunning(engine):
         fill(engine, 30)
         before = memory("AnonHugePages")
-        fill(engine, 120)
+        # On a busy machine all of it was full before the other thread had its first turn.
+        fill(engine, 120, pause_s=0.005)
         wanted = 2 * LARGE_PAGE * given
         until(lambda: memory("AnonHugePages") - before >= wanted, "large pages")
         assert memory("AnonHugePages") - large < 16 * LARGE_PAGE
