@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from atp._core import Engine
 from atp._front import Front
 from atp.vocabulary import ReserveOutcome
 from front_process import OPTIONS, START_NS
+from server_process import wait_until
 
 SHARDS = 64
 SMALL_AHEAD = 128 << 10
@@ -33,13 +34,6 @@ def memory(kind: str) -> int:
         if line.startswith(kind + ":"):
             return int(line.split()[1]) << 10
     raise AssertionError(kind)
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
 
 
 @contextmanager
@@ -81,7 +75,7 @@ def test_memory_is_there_before_a_hold_wants_it() -> None:
     before = memory("Rss")
     with forerunning(engine):
         wanted = SHARDS * SMALL_AHEAD
-        until(lambda: memory("Rss") - before >= wanted, f"{wanted:,} bytes ahead")
+        wait_until(lambda: memory("Rss") - before >= wanted, f"{wanted:,} bytes ahead")
         time.sleep(0.1)
         assert memory("Rss") - before < 3 * wanted, "and no more, as long as nobody reserves"
 
@@ -97,7 +91,7 @@ def test_much_memory_is_in_large_pages() -> None:
         # On a busy machine all of it was full before the other thread had its first turn.
         fill(engine, 120, pause_s=0.005)
         wanted = 2 * LARGE_PAGE * given
-        until(lambda: memory("AnonHugePages") - before >= wanted, "large pages")
+        wait_until(lambda: memory("AnonHugePages") - before >= wanted, "large pages")
         assert memory("AnonHugePages") - large < 16 * LARGE_PAGE
     assert engine.check(now_ns=START_NS).violations == ()
 

@@ -156,7 +156,7 @@ class Spare {
   Spare& operator=(const Spare&) = delete;
 
   // Never waits: who writes records asks.
-  bool is_there() const { return is_there_.load(); }
+  bool is_there() const { return fd_ >= 0; }
 
   // Makes it if it isn't there. What takes long is not under the lock that taking it needs.
   Done make(Fault* fault) {
@@ -173,10 +173,9 @@ class Spare {
       return done;
     }
     std::lock_guard<std::mutex> held(lock_);
-    fd_ = fd;
     path_ = path;
     zeroed_ = 0;
-    is_there_.store(true);
+    fd_ = fd;
     return Done::kYes;
   }
 
@@ -209,7 +208,6 @@ class Spare {
     *fd = fd_;
     path->swap(path_);
     fd_ = -1;
-    is_there_.store(false);
   }
 
  private:
@@ -219,9 +217,8 @@ class Spare {
   const std::size_t bytes_;
   std::mutex making_;  // before lock_
   std::int64_t made_ = 0;
-  std::atomic<bool> is_there_{false};
   std::mutex lock_;
-  int fd_ = -1;
+  std::atomic<int> fd_{-1};  // written under it, looked at without
   std::string path_;
   std::size_t zeroed_ = 0;
 };
