@@ -17,8 +17,8 @@ SHORT_TURN_NS = 100_000
 LOOPS = 2
 SERVE = 2 * LOOPS + 1
 """The loops, who stands in for each, and the committer."""
-AHEAD = [5, 10]
-"""How nice they are who make the next segment and touch memory."""
+NICE_AHEAD = 5
+"""How nice the one is who makes the next segment."""
 
 
 class Attributes(ctypes.Structure):
@@ -54,6 +54,17 @@ def take_usual_turns() -> None:
     assert LIBC.syscall(SCHED_SETATTR, 0, ctypes.byref(wanted), 0) == 0
 
 
+def places_of(server: ServerProcess) -> tuple[int, int, int]:
+    """How many threads serve promptly, work ahead, and run only when a core is idle."""
+    threads = threads_of(server)
+    own = attributes_of(0)
+    return (
+        sum(thread.runtime == SHORT_TURN_NS for thread in threads),
+        sum(thread.nice != own.nice for thread in threads),
+        sum(thread.policy == os.SCHED_IDLE for thread in threads),
+    )
+
+
 def threads_of(server: ServerProcess) -> list[Attributes]:
     tasks = Path(f"/proc/{server.process.pid}/task")
     return [attributes_of(int(task.name)) for task in tasks.iterdir()]
@@ -63,17 +74,8 @@ def test_who_serves_is_quick_and_who_works_ahead_gives_way() -> None:
     take_usual_turns()
     own = attributes_of(0)
     knows_turns = own.runtime > 0  # Linux 6.12 and later
+    wanted = (SERVE if knows_turns else 0, 1 if own.nice < NICE_AHEAD else 0, 1)
     with serving("--set", f"data_plane.threads={LOOPS}") as server:
-
-        def shares() -> tuple[list[int], int]:
-            threads = threads_of(server)
-            nicest = sorted(thread.nice for thread in threads)[-len(AHEAD) :]
-            return nicest, sum(thread.runtime == SHORT_TURN_NS for thread in threads)
-
-        def is_so() -> bool:
-            wanted = [max(nice, own.nice) for nice in AHEAD]
-            return shares() == (wanted, SERVE if knows_turns else 0)
-
-        wait_until(is_so, f"threads as they are meant, not {shares()}")
-        others = sorted(thread.nice for thread in threads_of(server))[: -len(AHEAD)]
-        assert set(others) == {own.nice}
+        wait_until(lambda: places_of(server) == wanted, "threads as they are meant")
+        nicest = max(thread.nice for thread in threads_of(server))
+        assert nicest == max(NICE_AHEAD, own.nice)

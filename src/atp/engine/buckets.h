@@ -2,42 +2,39 @@
 // pages that outlive their use until the table goes; knows nothing of what is in them.
 #pragma once
 #include <new>
+#include <vector>
 
 #include "native.h"
 
 namespace atp {
 
 constexpr std::size_t kPage = 4096;
-constexpr std::size_t kPagesFrom = 32768;  // tables of this size and more have pages of their own
+constexpr std::size_t kPagesFrom = kPage;  // tables of this size and more have pages of their own
 
 // Where a table's buckets are, for whoever fetches one into the cache ahead of its use and holds
 // no lock: being wrong costs time, never an answer. No such read meets memory that is gone: old
 // buckets keep their addresses, without memory behind them, until the table goes.
 struct BucketPlaces {
   struct Retired {
-    Retired* next;
+    void* at;
     std::size_t size;
   };
   char* current = nullptr;
-  Retired* retired = nullptr;
+  std::vector<Retired> retired;
 
   ~BucketPlaces() {
-    while (retired != nullptr) {
-      Retired* const one = retired;
-      retired = one->next;
-      release(one, one->size);
-    }
+    for (const Retired& one : retired) release(one.at, one.size);
   }
   void* take(std::size_t size) {
+    retired.reserve(retired.size() + 1);  // for what these buckets take the place of
     void* at = size < kPagesFrom ? std::malloc(size) : take_pages(size);
     if (at == nullptr) throw std::bad_alloc();
     __atomic_store_n(&current, static_cast<char*>(at), __ATOMIC_RELEASE);
     return at;
   }
   void retire(void* at, std::size_t size) {
-    if (size < sizeof(Retired)) return std::free(at);
-    if (size >= kPagesFrom) empty_pages(static_cast<char*>(at) + kPage, size - kPage);
-    retired = new (at) Retired{retired, size};
+    if (size >= kPagesFrom) empty_pages(at, size);
+    retired.push_back({at, size});
   }
   static void release(void* at, std::size_t size) {
     if (size < kPagesFrom) {

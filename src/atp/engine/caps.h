@@ -1,7 +1,10 @@
 // The caps of a sale as the engine reads them: an immutable table, replaced whole with every shard
 // locked. Owns look-ups by SKU and by subject; decides nothing.
 #pragma once
+#include <tsl/robin_map.h>
+
 #include <memory>
+#include <string_view>
 
 #include "layout.h"
 

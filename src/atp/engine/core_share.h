@@ -2,6 +2,7 @@
 // gives way. Owns what the system is told of that; a system that can't be told, or forbids it, goes
 // on as it is. Nothing that is right or wrong depends on it.
 #pragma once
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,8 +36,17 @@ inline void serve_promptly() {
   syscall(SYS_sched_setattr, 0, &wanted, 0);
 }
 
-// The calling thread runs when those that serve leave it time. For good: going back is a
-// privilege.
+// The calling thread runs where a core has nothing else to do, and a core that it has counts as
+// free when another thread is to be placed: one with a small share would keep it until the system
+// next evens them out, while two that serve stand in line at the other. For what may as well come
+// too late. For good: going back is a privilege.
+inline void only_when_idle() {
+  SchedulingAttributes wanted;
+  wanted.policy = SCHED_IDLE;
+  syscall(SYS_sched_setattr, 0, &wanted, 0);
+}
+
+// The calling thread runs when those that serve leave it time. For good, too.
 inline void give_way(int nice) {
   if (getpriority(PRIO_PROCESS, 0) < nice) setpriority(PRIO_PROCESS, 0, nice);
 }

@@ -73,7 +73,7 @@ cdef inline int make_counter(
         add(&engine.shared.counters, -1)
         return LIMIT_CAP_COUNTERS
     ref = 0
-    if shard.counters.make_room(1):
+    if shard.counters.make_room(tally.hash):
         ref = allocate(shard, COUNTER_SUBJECT_AT + identity.subject_size)
     if not ref:
         add(&engine.shared.counters, -1)

@@ -94,7 +94,8 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
 
     cppclass Index "atp::Index<atp::SkuTraits>":
         uint32_t find(const Probe& probe) noexcept
-        bint make_room(size_t more) noexcept
+        bint make_room(uint64_t hash) noexcept
+        void expect(size_t more) noexcept
         void insert(uint32_t place, uint64_t hash) noexcept
         void erase(uint32_t place, uint64_t hash) noexcept
         size_t size() noexcept

@@ -132,7 +132,7 @@ cdef inline Ref make_record(
                         + caller.customer_size)
     cdef Ref ref
     cdef Record* record
-    if not shard.records.make_room(1):
+    if not shard.records.make_room(key.low):
         return 0
     ref = allocate(shard, size)
     if not ref:

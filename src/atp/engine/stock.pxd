@@ -29,7 +29,7 @@ cdef inline Ref make_sku(
     # 0 when memory is short.
     cdef Ref ref
     cdef Sku* sku
-    if not shard.skus.make_room(1):
+    if not shard.skus.make_room(hash):
         return 0
     ref = allocate(shard, SKU_NAME_AT + size)
     if not ref:

@@ -253,11 +253,11 @@ cdef inline void restore_kind(
         if chunk.kind == kind and chunk.shard == number:
             count += min(chunk.count, chunk.size // ENTRY_BYTES_LEAST)
     if kind == CHUNK_SKUS:
-        shard.skus.make_room(count)
+        shard.skus.expect(count)
     elif kind == CHUNK_RECORDS:
-        shard.records.make_room(count)
+        shard.records.expect(count)
     else:
-        shard.counters.make_room(count)
+        shard.counters.expect(count)
     for i in range(restoring.parts.chunks.size()):
         chunk = &restoring.parts.chunks[i]
         if chunk.kind == kind and chunk.shard == number and not restoring.parts.damage.any():

@@ -99,7 +99,7 @@ cdef inline bint make_restored(
     # False when memory is short.
     cdef Counter* counter
     cdef Ref ref = 0
-    if shard.counters.make_room(1):
+    if shard.counters.make_room(hash):
         ref = allocate(shard, COUNTER_SUBJECT_AT + entry.subject_size)
     if not ref:
         return False
