@@ -39,7 +39,7 @@ def main() -> None:
     for cap_id, subject in (("per-ip", CapSubject.IP), ("per-customer", CapSubject.CUSTOMER)):
         engine.set_cap(Cap(cap_id, subject, limit=10**12), now_ns=workload.START_NS)
     names = workload.sku_names(skus_count)
-    stock = np.full(CHUNK, 10**6, np.int64)
+    stock = np.full(CHUNK, 10**9, np.int64)
     before = resident_bytes()
     for begin in range(0, skus_count, CHUNK):
         part = names[begin : begin + CHUNK]

@@ -1,9 +1,9 @@
 """What a SKU and a live hold take: resident memory of a process over a million of each.
 
 A hold has one line, a request id of 36 characters, a customer of 12 and an IPv4 address, a count
-under a cap per address and one under a cap per customer, and its place in the expiry heaps.
+under a cap per address and one under a cap per customer, and its place among those that end.
 Customers and addresses are shared as in a year of a real shop's orders (6 orders a customer, 15 an
-address); a second figure shares nothing.
+address); a second figure shares nothing, a third has all holds on one SKU.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def test_memory(benchmark: pytest.FixtureRequest, figure: Figure, full: bool) ->
     alone = measured(size, size, size * 50, min(size * 15, 2**24))
     figure("memory_bytes_per_hold_nothing_shared", alone["bytes_per_hold"], "bytes")
     assert alone["cap_counters"] > 1.5 * size
+    hot = measured(1, size, max(1, size // 6), max(1, size // 15))
+    figure("memory_bytes_per_hold_of_one_sku", hot["bytes_per_hold"], "bytes")
     if full:
         # The engine's own count of its bytes is what operators see: it must be near the truth.
         assert 0.8 < shared["counted_bytes"] / shared["resident_growth_bytes"] < 1.25

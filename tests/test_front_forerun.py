@@ -56,14 +56,13 @@ def stocked() -> Engine:
     return engine
 
 
-def fill(engine: Engine, baskets: int, *, pause_s: float = 0.0) -> None:
-    """Each takes about 100 KB of the last shard's memory; then others may have a turn."""
+def fill(engine: Engine, baskets: int) -> None:
+    """Each takes about 100 KB of the last shard's memory."""
     lines = [(sku, 1) for sku in SKUS]
     ids = (f"basket-{number}" for number in count(engine.status().live_holds * SHARDS * 2))
     for request_id in islice(filter(is_in_last_shard, ids), baskets):
         told = engine.reserve(request_id, lines, ttl_ns=10**12, now_ns=START_NS)
         assert told.outcome == ReserveOutcome.GRANTED
-        time.sleep(pause_s)
 
 
 def is_in_last_shard(request_id: str) -> bool:
@@ -86,12 +85,14 @@ def test_much_memory_is_in_large_pages() -> None:
     engine = stocked()
     large = memory("AnonHugePages")
     with forerunning(engine):
-        fill(engine, 30)
-        before = memory("AnonHugePages")
-        # On a busy machine all of it was full before the other thread had its first turn.
-        fill(engine, 120, pause_s=0.005)
         wanted = 2 * LARGE_PAGE * given
-        wait_until(lambda: memory("AnonHugePages") - before >= wanted, "large pages")
+
+        def is_large() -> bool:
+            # On a busy machine all of it was full before the other thread had its first turn.
+            fill(engine, 5)
+            return memory("AnonHugePages") - large >= wanted
+
+        wait_until(is_large, "large pages")
         assert memory("AnonHugePages") - large < 16 * LARGE_PAGE
     assert engine.check(now_ns=START_NS).violations == ()
 

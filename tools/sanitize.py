@@ -110,6 +110,7 @@ FLAVOURS = (
         (
             "tests/test_threads.py",
             "tests/test_threads_arrays.py",
+            "tests/test_line_queue.py",
             "tests/test_histories.py",
             "tests/test_writer.py",
             "tests/test_read_ahead.py",
@@ -134,6 +135,7 @@ FLAVOURS = (
         (
             "tests/test_threads.py",
             "tests/test_threads_arrays.py",
+            "tests/test_line_queue.py",
             "tests/test_model_rules.py",
             "tests/test_malformed.py",
             "tests/test_execute.py",
@@ -158,6 +160,7 @@ FLAVOURS = (
             "tests/test_front_floods.py",
             "tests/test_front_judge.py",
             "tests/test_front_tls.py",
+            "tests/test_front_tls_hello.py",
             "tests/test_front_wire.py",
         ),
         1.0,

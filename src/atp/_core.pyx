@@ -109,6 +109,7 @@ cdef class Engine:
         settings.record_events = record_events
         self.engine = new L.Engine(settings)
         self.caps_guard = threading.Lock()
+        self.due_guard = threading.Lock()
         self.caps = {}
 
     def __dealloc__(self):
@@ -255,8 +256,9 @@ cdef class Engine:
         return stock_totals(self.engine)
 
     def lines_due(self, *, sooner_ns, later_ns):
-        return lines_due(self.engine, time_of(sooner_ns, "sooner_ns"),
-                         time_of(later_ns, "later_ns"))
+        with self.due_guard:
+            return lines_due(self.engine, time_of(sooner_ns, "sooner_ns"),
+                             time_of(later_ns, "later_ns"))
 
     def hot_skus(self, Py_ssize_t count):
         return hottest(self.engine, count)

@@ -15,6 +15,7 @@ from atp.engine.event_reader cimport EventRead
 from atp.engine.events cimport (
     COMMITTED, EXPIRED, EXTENDED, EventFacts, RELEASED, RESERVED, STOCK_CHANGED,
 )
+from atp.engine.expiry cimport make_room_to_relink
 from atp.engine.layout cimport Engine, Record, Ref, Shard, Sku, home, sku_at
 from atp.engine.limits cimport NEVER, SKU_BYTES_MAX, STOCK_MAX, TIME_MAX
 from atp.engine.native cimport add, load, raise_to, store
@@ -72,6 +73,8 @@ cdef inline const char* apply_change(Applying* applying, int kind, int64_t seque
             return problem
         if answer_bad_line(turn):
             return b"would break law 3: ends units that the hold does not hold"
+    if kind == EXTEND and not make_room_to_relink(engine, turn.record, facts.expire_time):
+        return no_memory()
     problem = take_receipt(applying, &receipt)
     if problem != NULL:
         return problem

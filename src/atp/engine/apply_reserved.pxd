@@ -136,7 +136,8 @@ cdef inline const char* take_memory_to_apply(Applying* applying) noexcept nogil:
     cdef uint32_t i
     for i in range(scratch.line_count):
         if not make_room_for_line(engine, shard_of(engine, scratch.lines[i].ref),
-                                  scratch.lines[i].sku, scratch.line_count):
+                                  scratch.lines[i].sku, case.expire_time,
+                                  scratch.line_count):
             return no_memory()
     applying.grant.record = make_record(
         engine, case.shard, &case.key, scratch.line_count, &case.caller)

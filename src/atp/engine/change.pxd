@@ -11,7 +11,7 @@ from atp.engine.events cimport (
     COMMITTED, EXTENDED, EventFacts, EventField, EventLine, RELEASED, clear_facts, promise_event,
     record_change, records,
 )
-from atp.engine.expiry cimport relink_line, unlink_line
+from atp.engine.expiry cimport make_room_to_relink, relink_line, unlink_line
 from atp.engine.gate cimport in_the_way
 from atp.engine.layout cimport (
     Engine, Line, Record, Ref, Shard, Sku, held_of, home, kind_of, lines_of, name_of, record_at,
@@ -226,10 +226,14 @@ cdef inline bint answer_bad_expiry(Turn* turn) noexcept nogil:
 cdef inline bint take_memory_for_change(
     Turn* turn, EventFacts* facts, EventLine* lines
 ) noexcept nogil:
-    # 6. All memory that the change needs; False when it is short, and then nothing was taken.
+    # 6. All memory that the change needs; False when it is short: room that was made by then stays,
+    # and nothing else was taken.
     cdef const ChangeCommand* command = turn.command
     cdef uint32_t i
     turn.receipt = 0
+    if command.kind == EXTEND and not make_room_to_relink(
+            turn.engine, turn.record, turn.expire_time):
+        return False
     if command.request_id_size:
         turn.receipt = make_receipt(turn.engine, &turn.request_key)
         if not turn.receipt:

@@ -6,11 +6,13 @@ from libcpp.vector cimport vector
 
 from atp.engine.caps cimport entries_of, window_of
 from atp.engine.digest cimport Walk
+from atp.engine.heaps cimport Heap
 from atp.engine.layout cimport (
-    Counter, Engine, Line, PLACE_BITS, Record, Ref, Shard, Sku, at, held_of, kind_of,
-    lines_of, sku_at,
+    Counter, Engine, Line, PLACE_BITS, Record, Ref, Shard, Sku, at, held_of, kind_of, line_at,
+    lines_of, record_of, ref_of, sku_at,
 )
 from atp.engine.limits cimport SHARDS
+from atp.engine.line_queue cimport end_of, first_end, open_lines
 from atp.engine.records cimport is_receipt
 from atp.engine.words cimport STATE_HELD
 
@@ -19,7 +21,7 @@ cdef enum Violation:
     VIOLATION_NOT_CONSERVED = 2  # on hand != received + adjusted - sold
     VIOLATION_HELD_MISCOUNTED = 3  # held != what the live lines hold
     VIOLATION_LINE = 4  # quantity != held + committed + released + expired
-    VIOLATION_DUE_HEAP = 5  # a live line is not in its heap at its time, or an ended one is
+    VIOLATION_DUE_HEAP = 5  # a live line is not in its row or heap at its time, or an ended one is
     VIOLATION_COUNTER = 6  # a count below 0, or not the sum of its window
     VIOLATION_TOTALS = 7  # a total does not fit what it totals
 
@@ -29,8 +31,9 @@ cdef struct Recount:
     int64_t live
     int64_t ended
     int64_t counters
-    int64_t linked
-    int64_t due_lines
+    int64_t linked  # lines that say they are in a heap
+    int64_t due_lines  # that heaps have
+    int64_t row_ends  # that lines make, over those that SKUs know
     int64_t told
     int64_t supplied  # of one shard
     int64_t held
@@ -42,16 +45,48 @@ cdef inline void note(vector[uint64_t]& found, int violation, uint32_t ref) noex
         found.push_back((<uint64_t>violation << 32) | ref)
 
 
-cdef inline bint is_linked(Engine* engine, Line* line, Ref ref, int64_t expire_time) noexcept nogil:
+cdef inline bint stands_there(Engine* engine, Ref ref, Ref sku) noexcept nogil:
+    # Is this a live line of that SKU?
+    cdef Line* line = line_at(engine, ref)
+    return (line.sku == sku and not line.in_heap and held_of(line) > 0
+            and kind_of(record_of(line)) == STATE_HELD)
+
+
+cdef inline bint is_in_row(Engine* engine, Line* line, Ref ref, int64_t end) noexcept nogil:
+    # Those beside it name it, and end no later, or no sooner.
     cdef Sku* sku = sku_at(engine, line.sku)
-    cdef int64_t* times
-    if sku.heap_room == 0:
-        return (sku.heap_count == 1 and sku.heap == ref and sku.first_expire == expire_time
-                and sku.last_expire >= expire_time)
-    times = <int64_t*>at(engine, sku.heap)
-    return (line.place < sku.heap_count and times[line.place] == expire_time
-            and (<Ref*>(times + sku.heap_room))[line.place] == ref and sku.first_expire == times[0]
-            and sku.last_expire >= expire_time)
+    cdef Ref before = line.place, after = line.next
+    if before and not (stands_there(engine, before, line.sku) and end_of(engine, before) <= end
+                       and line_at(engine, before).next == ref):
+        return False
+    if after and not (stands_there(engine, after, line.sku) and end_of(engine, after) >= end
+                      and line_at(engine, after).place == ref):
+        return False
+    return ((before != 0 or sku.row_first == ref)
+            and (after != 0 or (sku.row_last == ref and sku.last_expire == end)))
+
+
+cdef inline bint is_in_heap(Engine* engine, Line* line, Ref ref, int64_t end) noexcept nogil:
+    cdef Sku* sku = sku_at(engine, line.sku)
+    cdef Heap heap
+    if not sku.heap:
+        return False
+    heap = open_lines(engine, sku)
+    return (line.place < heap.count and heap.times[line.place] == end
+            and heap.members[line.place] == ref)
+
+
+cdef inline bint recount_line(
+    Engine* engine, Line* line, Ref ref, Recount* count
+) noexcept nogil:
+    cdef int64_t end = record_of(line).expire_time
+    count.linked += line.in_heap
+    count.row_ends += not line.in_heap and not line.place
+    count.row_ends += not line.in_heap and not line.next
+    if sku_at(engine, line.sku).first_expire > end:
+        return False
+    return (is_in_heap(engine, line, ref, end) if line.in_heap
+            else is_in_row(engine, line, ref, end))
 
 
 cdef inline void recount_records(
@@ -82,9 +117,7 @@ cdef inline void recount_records(
             if held_of(&lines[k]) < 0 or lines[k].committed < 0 or lines[k].released < 0:
                 note(found, VIOLATION_LINE, places[i] | base)
             if live and held_of(&lines[k]):
-                count.linked += 1
-                if not is_linked(engine, &lines[k],
-                                 (places[i] | base) + <uint32_t>(8 + 3 * k), record.expire_time):
+                if not recount_line(engine, &lines[k], ref_of(shard, &lines[k]), count):
                     note(found, VIOLATION_DUE_HEAP, places[i] | base)
 
 
@@ -103,7 +136,11 @@ cdef inline void recount_skus(
                 note(found, VIOLATION_HELD_MISCOUNTED, places[i] | base)
             continue
         count.skus += 1
-        count.due_lines += sku.heap_count
+        if sku.heap:
+            count.due_lines += open_lines(engine, sku).count
+        count.row_ends -= (sku.row_first != 0) + (sku.row_last != 0)
+        if sku.first_expire != first_end(engine, sku):
+            note(found, VIOLATION_DUE_HEAP, places[i] | base)
         count.supplied += sku.on_hand + sku.sold
         count.held += sku.held
         count.sold += sku.sold
@@ -152,7 +189,7 @@ cdef inline void recount(Engine* engine, Recount* count, Walk* walk) noexcept no
     for i in range(SHARDS):
         recount_records(engine, engine.shard(i), 1, count, walk.found, walk.places)
     if (count.skus != engine.shared.skus or count.counters != engine.shared.counters
-            or count.linked != count.due_lines):
+            or count.linked != count.due_lines or count.row_ends):
         note(walk.found, VIOLATION_TOTALS, 0)
     for i in range(SHARDS):
         count.ended -= engine.shard(i).ended_count

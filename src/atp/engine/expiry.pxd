@@ -1,42 +1,19 @@
-# When holds are due. Each SKU keeps its live lines in a heap by expire time, so that a refusal
-# can say when the first unit comes back; each shard keeps its SKUs in a heap by their first
-# expire time; the engine keeps the earliest of all. Owns the heaps; expires nothing (sweep.pxd
-# does).
-#
-# A heap is two parallel arrays in one block: times, then references. It is 4-ary: holds mostly
-# expire in the order they were made, so an insertion ends where it begins. Each member knows its
-# place, for removal.
+# When holds are due. Each SKU keeps its live lines by when they end (line_queue.pxd), so that a
+# refusal can say when the first unit comes back; each shard keeps its SKUs in a heap by their first
+# expire time; the engine keeps the earliest of all. Owns the heaps of SKUs, and that all three
+# agree; expires nothing (sweep.pxd does).
 from libc.stdint cimport int64_t, uint32_t
-from libc.string cimport memcpy, memmove
+from libc.string cimport memmove
 
-from atp.engine.arena cimport allocate, release_block
+from atp.engine.heaps cimport Heap, heap_bytes, move_to, sift_up, take_out
 from atp.engine.layout cimport (
-    Engine, Line, Ref, Shard, Sku, at, line_at, ref_of, shard_of, sku_at,
+    Engine, Line, Record, Ref, Shard, Sku, held_of, lines_of, ref_of, shard_of, sku_at,
 )
 from atp.engine.limits cimport NEVER
+from atp.engine.line_queue cimport (
+    add_line, drop_heap, first_end, make_line_room, take_line,
+)
 from atp.engine.native cimport load, lower_to, regrow_pages, store
-
-cdef struct Heap:
-    int64_t* times
-    Ref* members
-    uint32_t count
-    bint of_skus  # members are SKUs; else lines
-
-
-cdef inline size_t heap_bytes(uint32_t room) noexcept nogil:
-    return <size_t>room * (sizeof(int64_t) + sizeof(Ref))
-
-
-cdef inline Heap open_heap(
-    Engine* engine, Ref block, uint32_t count, uint32_t room
-) noexcept nogil:
-    # A SKU's heap of lines.
-    cdef Heap heap
-    heap.times = <int64_t*>at(engine, block)
-    heap.members = <Ref*>(heap.times + room)
-    heap.count = count
-    heap.of_skus = False
-    return heap
 
 
 cdef inline Heap open_due(Shard* shard) noexcept nogil:
@@ -47,93 +24,6 @@ cdef inline Heap open_due(Shard* shard) noexcept nogil:
     heap.count = shard.due_count
     heap.of_skus = True
     return heap
-
-
-cdef inline void put(
-    Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member
-) noexcept nogil:
-    heap.times[place] = time
-    heap.members[place] = member
-    if heap.of_skus:
-        sku_at(engine, member).place = place
-    else:
-        line_at(engine, member).place = place
-
-
-cdef inline void sift_up(
-    Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member
-) noexcept nogil:
-    cdef uint32_t parent
-    while place:
-        parent = (place - 1) >> 2
-        if heap.times[parent] <= time:
-            break
-        put(engine, heap, place, heap.times[parent], heap.members[parent])
-        place = parent
-    put(engine, heap, place, time, member)
-
-
-cdef inline void sift_down(
-    Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member
-) noexcept nogil:
-    cdef uint32_t child, best, last
-    while True:
-        child = (place << 2) + 1
-        if child >= heap.count:
-            break
-        last = min(child + 4, heap.count)
-        best = child
-        child += 1
-        while child < last:
-            if heap.times[child] < heap.times[best]:
-                best = child
-            child += 1
-        if heap.times[best] >= time:
-            break
-        put(engine, heap, place, heap.times[best], heap.members[best])
-        place = best
-    put(engine, heap, place, time, member)
-
-
-cdef inline void move_to(
-    Engine* engine, Heap* heap, uint32_t place, int64_t time, Ref member
-) noexcept nogil:
-    # Puts a member where it belongs, starting from a place that is free.
-    if place and heap.times[(place - 1) >> 2] > time:
-        sift_up(engine, heap, place, time, member)
-    else:
-        sift_down(engine, heap, place, time, member)
-
-
-cdef inline void take_out(Engine* engine, Heap* heap, uint32_t place) noexcept nogil:
-    cdef uint32_t last = heap.count - 1
-    heap.count = last
-    if place != last:
-        move_to(engine, heap, place, heap.times[last], heap.members[last])
-
-
-cdef inline bint grow(
-    Engine* engine, Shard* shard, Ref* block, uint32_t* room, uint32_t count, uint32_t needed
-) noexcept nogil:
-    # Makes room for `needed` members, of which there are `count`; False when memory is short.
-    cdef uint32_t wider
-    cdef Ref moved
-    cdef Heap old, new
-    if needed <= room[0]:
-        return True
-    wider = max(needed, room[0] + (room[0] + 1) // 2)
-    moved = allocate(shard, heap_bytes(wider))
-    if not moved:
-        return False
-    if room[0]:
-        old = open_heap(engine, block[0], count, room[0])
-        new = open_heap(engine, moved, count, wider)
-        memcpy(new.times, old.times, count * sizeof(int64_t))
-        memcpy(new.members, old.members, count * sizeof(Ref))
-        release_block(shard, block[0], heap_bytes(room[0]))
-    block[0] = moved
-    room[0] = wider
-    return True
 
 
 cdef inline bint grow_due(Shard* shard, uint32_t needed) noexcept nogil:
@@ -154,27 +44,13 @@ cdef inline bint grow_due(Shard* shard, uint32_t needed) noexcept nogil:
 
 
 cdef inline bint make_room_for_line(
-    Engine* engine, Shard* shard, Sku* sku, uint32_t basket_lines
+    Engine* engine, Shard* shard, Sku* sku, int64_t expire_time, uint32_t basket_lines
 ) noexcept nogil:
-    # Reserves what link_line will need; False when memory is short. A SKU with one line has no
-    # heap yet. The lines of one basket may all be of SKUs of this shard that have no live line.
-    cdef Ref only, block
-    cdef uint32_t room
-    if sku.heap_count == 0:
+    # Reserves what link_line will need; False when memory is short. The lines of one basket may all
+    # be of SKUs of this shard that have no live line.
+    if sku.first_expire == NEVER:
         return grow_due(shard, shard.due_count + basket_lines)
-    if sku.heap_count == 1 and sku.heap_room == 0:
-        only = sku.heap
-        block = 0
-        room = 0
-        if not grow(engine, shard, &block, &room, 0, 2):
-            return False
-        sku.heap = block
-        sku.heap_room = room
-        (<int64_t*>at(engine, block))[0] = sku.first_expire
-        (<Ref*>((<int64_t*>at(engine, block)) + room))[0] = only
-        line_at(engine, only).place = 0
-        return True
-    return grow(engine, shard, &sku.heap, &sku.heap_room, sku.heap_count, sku.heap_count + 1)
+    return make_line_room(engine, shard, sku, expire_time)
 
 
 cdef inline void note_shard_due(Engine* engine, Shard* shard) noexcept nogil:
@@ -202,68 +78,59 @@ cdef inline void link_line(Engine* engine, Line* line, Ref ref, int64_t expire_t
     # Cannot fail after make_room_for_line.
     cdef Shard* shard = shard_of(engine, line.sku)
     cdef Sku* sku = sku_at(engine, line.sku)
-    cdef Heap heap
-    if sku.heap_count == 0:
-        sku.heap = ref
-        sku.heap_count = 1
+    cdef Heap due
+    add_line(engine, shard, sku, line, ref, expire_time)
+    if sku.first_expire == NEVER:
         sku.first_expire = expire_time
-        sku.last_expire = expire_time
-        line.place = 0
-        heap = open_due(shard)
+        due = open_due(shard)
         shard.due_count += 1
-        heap.count = shard.due_count
-        sift_up(engine, &heap, shard.due_count - 1, expire_time, line.sku)
+        due.count = shard.due_count
+        sift_up(engine, &due, shard.due_count - 1, expire_time, line.sku)
         note_shard_due(engine, shard)
-        return
-    heap = open_heap(engine, sku.heap, sku.heap_count + 1, sku.heap_room)
-    sku.heap_count += 1
-    if expire_time >= sku.last_expire:
-        # As most are: it stays where it is put, and no other needs to be looked at, which would
-        # have to be fetched from memory.
-        sku.last_expire = expire_time
-        put(engine, &heap, sku.heap_count - 1, expire_time, ref)
-        return
-    sift_up(engine, &heap, sku.heap_count - 1, expire_time, ref)
-    first_changed(engine, shard, sku, heap.times[0])
+    elif expire_time < sku.first_expire:
+        first_changed(engine, shard, sku, expire_time)
 
 
 cdef inline void unlink_line(Engine* engine, Line* line) noexcept nogil:
     cdef Shard* shard = shard_of(engine, line.sku)
     cdef Sku* sku = sku_at(engine, line.sku)
-    cdef Heap heap
-    if sku.heap_count == 1:
-        if sku.heap_room:
-            release_block(shard, sku.heap, heap_bytes(sku.heap_room))
-            sku.heap_room = 0
-        sku.heap = 0
-        sku.heap_count = 0
-        heap = open_due(shard)
-        take_out(engine, &heap, sku.place)
-        shard.due_count = heap.count
+    cdef int64_t first
+    cdef Heap due
+    take_line(engine, shard, sku, line)
+    if line.place:
+        return  # it was the first of neither row nor heap
+    first = first_end(engine, sku)
+    if first != NEVER:
+        first_changed(engine, shard, sku, first)
         return
-    heap = open_heap(engine, sku.heap, sku.heap_count, sku.heap_room)
-    take_out(engine, &heap, line.place)
-    sku.heap_count = heap.count
-    first_changed(engine, shard, sku, heap.times[0])
+    if sku.heap:
+        drop_heap(engine, shard, sku)
+    sku.first_expire = NEVER
+    due = open_due(shard)
+    take_out(engine, &due, sku.place)
+    shard.due_count = due.count
+
+
+cdef inline bint make_room_to_relink(
+    Engine* engine, Record* record, int64_t expire_time
+) noexcept nogil:
+    # What relink_line will need for all live lines of a hold; False when memory is short.
+    cdef Line* own = lines_of(record)
+    cdef uint32_t i
+    for i in range(record.line_count):
+        if held_of(&own[i]) and not make_line_room(
+                engine, shard_of(engine, own[i].sku), sku_at(engine, own[i].sku), expire_time):
+            return False
+    return True
 
 
 cdef inline void relink_line(
     Engine* engine, Line* line, Ref ref, int64_t expire_time
 ) noexcept nogil:
-    # Moves a linked line to another time; needs no memory.
+    # Moves a linked line to another time, which its record has already. Cannot fail after
+    # make_room_to_relink.
+    cdef Shard* shard = shard_of(engine, line.sku)
     cdef Sku* sku = sku_at(engine, line.sku)
-    cdef Heap heap
-    sku.last_expire = max(sku.last_expire, expire_time)
-    if sku.heap_room == 0:
-        first_changed(engine, shard_of(engine, line.sku), sku, expire_time)
-        return
-    heap = open_heap(engine, sku.heap, sku.heap_count, sku.heap_room)
-    move_to(engine, &heap, line.place, expire_time, ref)
-    first_changed(engine, shard_of(engine, line.sku), sku, heap.times[0])
-
-
-cdef inline Ref first_line_of(Engine* engine, Sku* sku) noexcept nogil:
-    # Of a SKU that has live lines.
-    if sku.heap_room == 0:
-        return sku.heap
-    return (<Ref*>((<int64_t*>at(engine, sku.heap)) + sku.heap_room))[0]
+    take_line(engine, shard, sku, line)
+    add_line(engine, shard, sku, line, ref, expire_time)
+    first_changed(engine, shard, sku, first_end(engine, sku))

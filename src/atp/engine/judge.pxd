@@ -13,12 +13,13 @@ from atp.engine.caps cimport (
 from atp.engine.ending cimport whole_mask
 from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, Record, Ref, Rule, Shard, available_of, held_of, home, kind_of,
-    lines_of, record_at, sku_at, was_partial,
+    line_at, lines_of, record_at, sku_at, was_partial,
 )
 from atp.engine.limits cimport NEVER, TIME_MAX
 from atp.engine.locks cimport mask_of_hash, unlock
-from atp.engine.native cimport load
-from atp.engine.read cimport View, first_expire_beside, view_record
+from atp.engine.native cimport load, prefetch_to_write
+from atp.engine.line_queue cimport first_end_beside
+from atp.engine.read cimport View, view_record
 from atp.engine.records cimport find_record, is_receipt
 from atp.engine.replacing cimport (
     find_own_line, find_replaced, replaced_mask, same_owner, take_as_free,
@@ -147,8 +148,8 @@ cdef inline void read_lines(Case* case) noexcept nogil:
             line.available = available_of(line.sku)
             line.held = line.sku.held
             line.outcome = LINE_GRANTED
-            if line.sku.heap_count:
-                line.first_expire = line.sku.first_expire
+            line.first_expire = line.sku.first_expire
+            prefetch_to_write(line_at(case.engine, line.sku.row_last))
     if not case.command.has_replaces:
         return
     record = record_at(case.engine, case.replaced)
@@ -158,7 +159,7 @@ cdef inline void read_lines(Case* case) noexcept nogil:
         if line != NULL and held_of(&own[i]):
             line.available += held_of(&own[i])
             line.held -= held_of(&own[i])
-            line.first_expire = first_expire_beside(case.engine, line.sku, &own[i])
+            line.first_expire = first_end_beside(case.engine, line.sku, &own[i])
 
 
 cdef inline int refusal_of(uint8_t line_outcome) noexcept nogil:

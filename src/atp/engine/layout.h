@@ -22,11 +22,11 @@ struct Sku {
   std::int64_t received;
   std::int64_t adjusted;
   std::int64_t last_sequence;
-  std::int64_t first_expire;  // of its live lines; meaningless when there is none
-  std::int64_t last_expire;   // none of its live lines ends later; meaningless without any
-  Ref heap;                   // one live line: that line; more: the block of its expiry heap
-  std::uint32_t heap_count;
-  std::uint32_t heap_room;
+  std::int64_t first_expire;  // of its live lines; the end of time when there is none
+  std::int64_t last_expire;   // of the last in its row of them; meaningless when that is empty
+  Ref row_first;              // live lines that end in the order they came
+  Ref row_last;
+  Ref heap;             // the others: a LineHeap, or 0
   std::uint32_t place;  // in the shard's heap of SKUs, while it has live lines
   std::uint8_t name_size;
 };
@@ -55,10 +55,20 @@ struct Line {
   std::int32_t quantity;
   std::int32_t committed;
   std::int32_t released;
-  std::uint32_t place;  // in the SKU's expiry heap; guarded by the SKU's shard
-  std::uint32_t index;  // in the reservation
+  // Where it stands among the live lines of its SKU; guarded by the SKU's shard.
+  Ref next;             // in the row
+  std::uint32_t place;  // in the row: the line before; in the heap: its place
+  std::uint16_t index;  // in the reservation
+  std::uint16_t in_heap;
+  std::uint32_t unused;
 };
-static_assert(sizeof(Line) == 24, "a line is three granules");
+static_assert(sizeof(Line) == 32, "a line is four granules");
+
+// Of live lines that came out of order, by when they end; times and references follow.
+struct LineHeap {
+  std::uint32_t count;
+  std::uint32_t room;
+};
 
 // Units in force for one subject of one cap. The subject follows.
 struct Counter {
@@ -167,6 +177,7 @@ struct alignas(64) Shard {
   std::int64_t held = 0;
   std::int64_t sold = 0;
   // Ended records, oldest first, linked through caps_generation.
+  Ref counted = 0;  // where whoever counts the lines of a row has come to
   Ref ended_first = 0;
   Ref ended_last = 0;
   std::uint32_t ended_count = 0;

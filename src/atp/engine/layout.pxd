@@ -37,9 +37,9 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         int64_t last_sequence
         int64_t first_expire
         int64_t last_expire
+        Ref row_first
+        Ref row_last
         Ref heap
-        uint32_t heap_count
-        uint32_t heap_room
         uint32_t place
         uint8_t name_size
 
@@ -60,8 +60,14 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         int32_t quantity
         int32_t committed
         int32_t released
+        Ref next
         uint32_t place
-        uint32_t index
+        uint16_t index
+        uint16_t in_heap
+
+    struct LineHeap:
+        uint32_t count
+        uint32_t room
 
     struct Counter:
         int64_t units
@@ -121,6 +127,7 @@ cdef extern from "atp/engine/layout.h" namespace "atp" nogil:
         uint32_t due_room
         int64_t held
         int64_t sold
+        Ref counted
         Ref ended_first
         Ref ended_last
         uint32_t ended_count

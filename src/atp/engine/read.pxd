@@ -135,23 +135,5 @@ cdef inline void view_sku(const Sku* sku, SkuView* view) noexcept nogil:
     view.sold = sku.sold
     view.received = sku.received
     view.adjusted = sku.adjusted
-    view.first_expire = sku.first_expire if sku.heap_count else NEVER
+    view.first_expire = sku.first_expire
     view.last_sequence = sku.last_sequence
-
-
-cdef inline int64_t first_expire_beside(
-    Engine* engine, const Sku* sku, const Line* own
-) noexcept nogil:
-    # When the first line other than `own` expires: NEVER when there is none. In a 4-ary heap the
-    # second earliest stands right under the first.
-    cdef int64_t* times
-    cdef int64_t first = NEVER
-    cdef uint32_t i
-    if sku.heap_room == 0 or sku.heap_count < 2:
-        return NEVER
-    times = <int64_t*>at(engine, sku.heap)
-    if own.place != 0:
-        return times[0]
-    for i in range(1, min(<uint32_t>5, sku.heap_count)):
-        first = min(first, times[i])
-    return first

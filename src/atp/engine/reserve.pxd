@@ -1,6 +1,6 @@
 # Reserve: from the question to the answer. Judges (judge.pxd), takes what granting needs, and
 # after the point of no return changes everything in one step and cannot fail.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from atp.engine.asked cimport Case, ReserveAnswer, ReserveCommand, fingerprint_of
@@ -94,7 +94,8 @@ cdef inline int take_memory(Case* case, Grant* grant) noexcept nogil:
     for i in range(case.scratch.line_count):
         line = &case.scratch.lines[i]
         if line.granted and not make_room_for_line(
-                engine, shard_of(engine, line.ref), line.sku, grant.line_count):
+                engine, shard_of(engine, line.ref), line.sku, case.expire_time,
+                grant.line_count):
             return LIMIT_MEMORY
     grant.record = make_record(engine, case.shard, &case.key, grant.line_count, &case.caller)
     if not grant.record:
@@ -149,7 +150,7 @@ cdef inline void fill_record(Case* case, Grant* grant, int64_t sequence) noexcep
         own[number].quantity = <int32_t>line.granted
         own[number].committed = 0
         own[number].released = 0
-        own[number].index = number
+        own[number].index = <uint16_t>number
         hold_units(shard_of(engine, line.ref), line.sku, line.granted, sequence)
         link_line(engine, &own[number], ref_of(case.shard, &own[number]), case.expire_time)
         number += 1

@@ -1,23 +1,42 @@
-# How many lines of holds end soon, for operators. Reads the heaps of expiry.pxd, a stretch at a
+# How many lines of holds end soon, for operators. Reads what line_queue.pxd keeps, a stretch at a
 # time under one shard's lock, and changes nothing. What moves between two stretches may be counted
-# twice or not at all: the numbers are for a view, nothing is decided by them.
+# twice or not at all: the numbers are for a view, nothing is decided by them. One at a time counts.
+#
+# A row is counted from its first line to the first that ends later, which costs what it takes to
+# fetch each; between two stretches its shard knows how far that has come, and whoever takes that
+# line out moves it on.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from atp.engine.layout cimport Engine, Shard, Sku, at, sku_at
+from atp.engine.heaps cimport Heap
+from atp.engine.layout cimport Engine, Shard, Sku, line_at, sku_at
 from atp.engine.limits cimport SHARDS
+from atp.engine.line_queue cimport end_of, open_lines
 from atp.engine.locks cimport lock, unlock
 from atp.engine.native cimport prefetch_to_read
 
 cdef enum:
     STRETCH = 16384  # times looked at under one lock: some ten microseconds
-    VISIT = 64  # as many times as cost what it costs to look at another SKU
+    VISIT = 64  # as many times as cost what it costs to look at another SKU, or at a line of a row
     AHEAD = 8  # SKUs sent for before they are looked at
+
+# Which part of a SKU comes next.
+cdef enum Part:
+    PART_HEAP
+    PART_ROW
+    PART_REST_OF_ROW
 
 cdef struct Soon:
     int64_t sooner  # times, both
     int64_t later
     int64_t by_sooner  # lines that end by then
     int64_t by_later
+
+# Where the counting of one shard is.
+cdef struct Place:
+    uint32_t sku  # in the shard's heap of SKUs
+    uint32_t line  # in the heap of that SKU
+    Part part
+    uint32_t looked  # under this lock
 
 
 cdef inline void count_times(
@@ -32,17 +51,43 @@ cdef inline void count_times(
     soon.by_later += by_later
 
 
-cdef inline uint32_t count_lines(
-    Engine* engine, Sku* sku, uint32_t line, uint32_t room, Soon* soon
-) noexcept nogil:
-    # Of one SKU, from this place in its heap on, as many as there is room for; returns how many.
+cdef inline bint count_heap(Engine* engine, Sku* sku, Place* place, Soon* soon) noexcept nogil:
+    # False when there is more than one stretch may have.
+    cdef Heap heap
     cdef uint32_t count
-    if sku.heap_room == 0:
-        count_times(&sku.first_expire, 1, soon)
-        return 1
-    count = min(sku.heap_count - line, room)
-    count_times(<int64_t*>at(engine, sku.heap) + line, count, soon)
-    return count
+    if sku.heap:
+        heap = open_lines(engine, sku)
+        if place.line < heap.count:
+            count = min(heap.count - place.line, <uint32_t>STRETCH)
+            count_times(heap.times + place.line, count, soon)
+            place.looked += count
+            place.line += count
+            if place.line < heap.count:
+                return False
+    place.line = 0
+    place.part = PART_ROW
+    return True
+
+
+cdef inline bint count_row(
+    Engine* engine, Shard* shard, Sku* sku, Place* place, Soon* soon
+) noexcept nogil:
+    # The same.
+    cdef int64_t end
+    if place.part == PART_ROW:
+        shard.counted = sku.row_first
+        place.part = PART_REST_OF_ROW
+    while shard.counted:
+        if place.looked >= STRETCH:
+            return False
+        place.looked += VISIT
+        end = end_of(engine, shard.counted)
+        if end > soon.later:
+            shard.counted = 0
+            break
+        count_times(&end, 1, soon)
+        shard.counted = line_at(engine, shard.counted).next
+    return True
 
 
 cdef inline void send_for(Engine* engine, Shard* shard, uint32_t place, Soon* soon) noexcept nogil:
@@ -51,39 +96,42 @@ cdef inline void send_for(Engine* engine, Shard* shard, uint32_t place, Soon* so
 
 
 cdef inline bint count_stretch(
-    Engine* engine, Shard* shard, uint32_t* place, uint32_t* line, Soon* soon
+    Engine* engine, Shard* shard, Place* place, Soon* soon
 ) noexcept nogil:
     # Goes on where the last stretch of this shard ended; False when there is no more.
-    cdef uint32_t looked = 0
     cdef Sku* sku
-    while place[0] < shard.due_count:
-        if looked >= STRETCH:
+    place.looked = 0
+    while place.sku < shard.due_count:
+        if place.looked >= STRETCH:
             return True
-        looked += 1
-        send_for(engine, shard, place[0] + AHEAD, soon)
-        if shard.due_heap[place[0]] <= soon.later:
-            looked += VISIT
-            sku = sku_at(engine, (<uint32_t*>(shard.due_heap + shard.due_room))[place[0]])
-            if line[0] < sku.heap_count:
-                looked += count_lines(engine, sku, line[0], STRETCH, soon)
-                line[0] += STRETCH
-                if sku.heap_room and line[0] < sku.heap_count:
-                    continue
-        line[0] = 0
-        place[0] += 1
+        place.looked += 1
+        send_for(engine, shard, place.sku + AHEAD, soon)
+        if shard.due_heap[place.sku] <= soon.later:
+            place.looked += VISIT
+            sku = sku_at(engine, (<uint32_t*>(shard.due_heap + shard.due_room))[place.sku])
+            if place.part == PART_HEAP and not count_heap(engine, sku, place, soon):
+                return True
+            if not count_row(engine, shard, sku, place, soon):
+                return True
+        place.part = PART_HEAP
+        place.line = 0
+        place.sku += 1
     return False
 
 
 cdef inline void count_soon(Engine* engine, Soon* soon) noexcept nogil:
     cdef Shard* shard
-    cdef uint32_t place, line, i
+    cdef Place place
+    cdef uint32_t i
     cdef bint is_more
     for i in range(SHARDS):
         shard = engine.shard(i)
-        place = 0
-        line = 0
+        place.sku = place.line = 0
+        place.part = PART_HEAP
         is_more = True
         while is_more:
             lock(engine, <uint64_t>1 << i)
-            is_more = count_stretch(engine, shard, &place, &line, soon)
+            is_more = count_stretch(engine, shard, &place, soon)
+            if not is_more:
+                shard.counted = 0
             unlock(engine, <uint64_t>1 << i)

@@ -36,6 +36,7 @@ cdef inline Ref make_sku(
         return 0
     sku = sku_at(engine, ref)
     memset(sku, 0, SKU_NAME_AT)
+    sku.first_expire = NEVER
     sku.last_sequence = NEVER  # until its first change
     sku.name_size = <uint8_t>size
     memcpy(<char*>sku + SKU_NAME_AT, name, size)

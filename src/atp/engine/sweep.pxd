@@ -12,9 +12,9 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from atp.engine.ending cimport expire_hold, whole_mask
 from atp.engine.events cimport promise_expiry
-from atp.engine.expiry cimport first_line_of
 from atp.engine.layout cimport Engine, Record, Shard, at, line_at, record_of, sku_at
 from atp.engine.limits cimport NEVER, SHARDS
+from atp.engine.line_queue cimport first_line_of
 from atp.engine.locks cimport lock, lock_more, unlock
 from atp.engine.native cimport count_trailing_zeros, load, lower_to, raise_to, store
 

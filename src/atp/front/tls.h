@@ -3,6 +3,7 @@
 // opens no socket, knows no time, and keeps no bytes of either side beyond a record under way.
 #pragma once
 #include "tls_context.h"
+#include "tls_hello.h"
 
 namespace atp {
 
@@ -28,6 +29,7 @@ class TlsSession {
       state_ = State::kHandshake;
     }
     if (!ssl_) return true;  // nothing has come
+    if (!is_open() && !hello_.take(data, size)) return end("the ClientHello is longer than 16 KiB");
     ERR_clear_error();
     incoming_ = data;
     incoming_size_ = size;
@@ -213,6 +215,7 @@ class TlsSession {
   std::size_t incoming_size_ = 0;
   std::string* outgoing_ = nullptr;
   std::size_t taken_bytes_ = 0;  // of the handshake; then since the last byte for the caller
+  HelloBound hello_;
   State state_ = State::kNew;
   bool renegotiates_ = false;
   std::string why_;

@@ -254,11 +254,12 @@ class SkuNumbers {
   }
 };
 
-// A live line, to be linked into its SKU's heap once all SKUs and records are there.
+// A live line, to stand among those of its SKU once all SKUs and records are there.
 struct Link {
   std::int64_t expire_time;
   Ref line;
   Ref sku;
+  bool operator<(const Link& other) const { return expire_time < other.expire_time; }
 };
 struct Ended {
   std::uint64_t order;  // by sequence, receipts first
@@ -306,6 +307,19 @@ struct Restoring {
   }
   bool add_link(unsigned record_shard, const Link& link) noexcept {
     return push(links[record_shard][link.sku >> kPlaceBits], link);
+  }
+  // All of one shard's SKUs, the first to end first, as they came; false when memory is short.
+  bool gather_links(unsigned shard, std::vector<Link>* into) noexcept {
+    try {
+      for (auto& some : links) {
+        into->insert(into->end(), some[shard].begin(), some[shard].end());
+        some[shard] = {};
+      }
+      std::sort(into->begin(), into->end());
+      return true;
+    } catch (...) {
+      return false;
+    }
   }
   void sort_ended(unsigned shard) { std::sort(ended[shard].begin(), ended[shard].end()); }
   // The rule of a counter, or nullptr.

@@ -117,12 +117,12 @@ cdef extern from "atp/journal/reading.h" namespace "atp" nogil:
         unsigned int threads
         SnapshotParts parts
         SkuNumbers* numbers
-        vector[Link] (*links)[64]
         vector[Ended]* ended
         SnapshotTotals* found
         void send_for_record(Cursor* ahead) noexcept
         void send_for_link(const vector[Link]& all, size_t i) noexcept
         cbool add_link(unsigned int record_shard, const Link& link) noexcept
+        cbool gather_links(unsigned int shard, vector[Link]* into) noexcept
         void sort_ended(unsigned int shard) noexcept
         const Rule* rule_of_uid(uint32_t uid) noexcept
         void list_rules() except +

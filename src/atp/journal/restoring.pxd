@@ -1,8 +1,9 @@
 # Loads a snapshot's entries into a fresh engine: SKUs, then records, then what links them, then
 # counters, each for all shards at once. Trusts nothing: an entry that breaks a law, or names what
 # is not there, is told as damage, and whoever asked throws the engine away. Caps are there before.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
+from libcpp.vector cimport vector
 
 from atp.engine.layout cimport (
     Engine, Line, PLACE_BITS, PLACE_MASK, Probe, Record, Ref, Shard, Sku, held_of, home,
@@ -117,7 +118,7 @@ cdef inline const char* restore_lines(
         lines[i].committed = entry.committed
         lines[i].released = entry.released
         lines[i].place = 0
-        lines[i].index = i
+        lines[i].index = <uint16_t>i
         if not lines[i].sku:
             return b"a line is of a SKU that is not there"
         if live and held_of(&lines[i]):
@@ -307,30 +308,32 @@ cdef inline void restore_records_of(
 cdef inline void link_lines_of(
     void* restoring, size_t number, unsigned int thread
 ) noexcept nogil:
-    # The live lines of one shard's SKUs, wherever their records are.
+    # The live lines of one shard's SKUs, wherever their records are, the first to end first.
     cdef Restoring* all = <Restoring*>restoring
     cdef Engine* engine = all.engine
     cdef Shard* shard = engine.shard(<unsigned int>number)
+    cdef vector[Link] links
     cdef const Link* link
     cdef Line* line
     cdef Sku* sku
-    cdef uint32_t i
-    cdef size_t k
-    for i in range(SHARDS):
-        for k in range(all.links[i][number].size()):
-            all.send_for_link(all.links[i][number], k + LINKS_AHEAD)
-            link = &all.links[i][number][k]
-            sku = sku_at(engine, link.sku)
-            line = line_at(engine, link.line)
-            sku.held += held_of(line)
-            shard.held += held_of(line)
-            if sku.held > sku.on_hand:
-                all.parts.damage.note(0, b"law 1: a SKU holds more than is on hand")
-                return
-            if not make_room_for_line(engine, shard, sku, 1):
-                all.parts.damage.note(0, b"")
-                return
-            link_line(engine, line, link.line, link.expire_time)
+    cdef size_t i
+    if not all.gather_links(shard.number, &links):
+        all.parts.damage.note(0, b"")
+        return
+    for i in range(links.size()):
+        all.send_for_link(links, i + LINKS_AHEAD)
+        link = &links[i]
+        sku = sku_at(engine, link.sku)
+        line = line_at(engine, link.line)
+        sku.held += held_of(line)
+        shard.held += held_of(line)
+        if sku.held > sku.on_hand:
+            all.parts.damage.note(0, b"law 1: a SKU holds more than is on hand")
+            return
+        if not make_room_for_line(engine, shard, sku, link.expire_time, 1):
+            all.parts.damage.note(0, b"")
+            return
+        link_line(engine, line, link.line, link.expire_time)
 
 
 cdef inline void finish(Restoring* restoring) noexcept nogil:
