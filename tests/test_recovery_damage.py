@@ -185,7 +185,7 @@ def test_a_header_that_is_not_sound(past: Past) -> None:
         data = past.file(number).read_bytes()
         for head, reason in (
             (b"x" + data[1:64], "does not begin as a segment does"),
-            (data[:40] + b"x" + data[41:64], "checksum is wrong"),
+            (data[:40] + bytes([data[40] ^ 1]) + data[41:64], "checksum is wrong"),
             (header(first_sequence=first + 1), "not with the one of its name"),
             (header(first_sequence=first, store_id=b"x" * 16), "is of another store"),
         ):

@@ -39,7 +39,7 @@ cdef inline Heap open_lines(Engine* engine, const Sku* sku) noexcept nogil:
 cdef inline uint32_t outliers(
     Engine* engine, const Sku* sku, int64_t expire_time
 ) noexcept nogil:
-    # How many lines at the end of the row end later than that; of more than OUTLIERS_MOST, one more.
+    # How many lines at the row's end end later than that; of more than OUTLIERS_MOST, one more.
     cdef Ref line = sku.row_last
     cdef uint32_t count = 0
     if not line or sku.last_expire <= expire_time:
@@ -160,7 +160,9 @@ cdef inline int64_t first_end(Engine* engine, const Sku* sku) noexcept nogil:
     return first
 
 
-cdef inline int64_t first_end_beside(Engine* engine, const Sku* sku, const Line* own) noexcept nogil:
+cdef inline int64_t first_end_beside(
+    Engine* engine, const Sku* sku, const Line* own
+) noexcept nogil:
     # The same of all lines but one.
     cdef bint is_first = own.place == 0
     cdef Ref row = own.next if is_first and not own.in_heap else sku.row_first

@@ -1,6 +1,6 @@
 // How long a client says its ClientHello is, told from the bytes of the wire as they come: OpenSSL
 // makes room for all of it, up to 128 KiB and half as much beside it, as soon as four bytes say so.
-// Reads records and the heads of messages (RFC 8446, 4 and 5.1), and only as long as they are in the
+// Reads records and the heads of messages (RFC 8446, 4 and 5.1), only as long as they are in the
 // clear; judges nothing else of them.
 #pragma once
 #include <openssl/ssl3.h>
