@@ -260,7 +260,9 @@ def test_a_parked_answer_is_told_late_at_its_deadline_and_its_change_stays(tmp_p
         with channel_to(served.address) as channel:
             stub = pb_grpc.ReservationServiceStub(channel)
             assert stub.Reserve(asking(0), timeout=SECONDS).sequence
-            served.writer.stop()  # from here on nothing becomes durable
+            served.writer.stop()
+            # Once it has ended, nothing becomes durable any more.
+            assert not served.writer.wait(10**9, int(SECONDS * 10**9), may_commit=False)
             waiting = pool.submit(stub.Reserve, asking(1), timeout=0.2)
             with pytest.raises(grpc.RpcError) as raised:
                 waiting.result(timeout=SECONDS)

@@ -131,10 +131,16 @@ struct Call {
     }
     return copied;
   }
-  // Bytes of the flow's answers that are not sent.
+  // The flow's first answer that waits may go; returns its bytes.
+  std::size_t let_one_go() {
+    return kPrefix + flow->outbox[flow->sendable++].message.size();
+  }
+  // Bytes of the flow's answers that may go and have not.
   std::size_t flow_left() const {
     std::size_t left = 0;
-    for (const Answer& each : flow->outbox) left += kPrefix + each.message.size();
+    for (std::size_t i = 0; i < flow->sendable; ++i) {
+      left += kPrefix + flow->outbox[i].message.size();
+    }
     return left - flow->sent;
   }
 

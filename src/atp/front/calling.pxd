@@ -122,13 +122,12 @@ cdef inline bint unary_message(
 cdef inline void add_batch(Loop* loop, Call* call, int64_t sequence, bint waits) noexcept nogil:
     # The newest of the flow's answers is whole; it goes after those before it.
     cdef Flow* flow = call.flow.get()
-    cdef int64_t size = PREFIX + flow.outbox.back().message.size()
-    call.connection.unsent += size
-    hold(loop, call, size)
+    # What waits for the disk is not yet its client's to take.
+    hold(loop, call, PREFIX + flow.outbox.back().message.size())
     if waits or flow.sendable + 1 < flow.outbox.size():
         park(loop, call, sequence)
     else:
-        flow.sendable += 1
+        call.connection.unsent += call.let_one_go()
 
 
 cdef inline void start_watch(
@@ -306,7 +305,7 @@ cdef inline void wake(Loop* loop, int64_t durable) noexcept nogil:
         elif call.is_answered:
             pass
         elif call.flow.get() != NULL:
-            call.flow.get().sendable += 1
+            call.connection.unsent += call.let_one_go()
             send_flow(loop, call)
         else:
             answer_call(loop, call)

@@ -102,6 +102,7 @@ cdef extern from "atp/front/call.h" namespace "atp" nogil:
         size_t copy_flow(
             uint8_t* to, size_t room, Latencies* latencies, uint32_t* last, int64_t now) noexcept
 
+        size_t let_one_go() noexcept
         size_t flow_left() noexcept
 
     cppclass Calls:

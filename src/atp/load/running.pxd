@@ -16,7 +16,7 @@ from atp.load.native cimport (
 cdef enum:
     EVENTS_MAX = 256
     ALONE_NS = 1_000_000  # what is owed waits no longer for a batch to go with
-    NAP_NS = 20_000  # and the system adds some 50,000
+    NAP_NS = 100_000  # and the system adds some 50,000
     DENSE_NS = 100_000  # that far behind, or this long until the next
     TIMER = 0xffffffff  # among the numbers of connections
 
