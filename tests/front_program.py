@@ -1,5 +1,5 @@
-"""Headers of the front as programs that tests speak to, built with the sanitizer for undefined
-behaviour.
+"""Headers of the native parts as programs that tests speak to, built with the sanitizer for
+undefined behaviour.
 
 Owns how they are built; what they are asked is each test's.
 """

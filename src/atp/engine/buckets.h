@@ -1,38 +1,46 @@
 // Memory for the buckets of hash tables: where they are is known to those who fetch ahead. Owns
-// pages that outlive their use until the table goes; knows nothing of what is in them.
+// what outlives its use until the table goes; knows nothing of what is in it.
 #pragma once
 #include <new>
 #include <vector>
 
-#include "native.h"
+#include "table_room.h"
 
 namespace atp {
 
-constexpr std::size_t kPage = 4096;
-constexpr std::size_t kPagesFrom = kPage;  // tables of this size and more have pages of their own
+constexpr std::size_t kPagesFrom = kPage;  // tables of this size and more have whole pages
 
 // Where a table's buckets are, for whoever fetches one into the cache ahead of its use and holds
-// no lock: being wrong costs time, never an answer. No such read meets memory that is gone: old
-// buckets keep their addresses, without memory behind them, until the table goes.
+// no lock: being wrong costs time, never an answer. No such read meets memory that is gone: the
+// room's stays until the engine goes, and other buckets keep their addresses, pages without memory
+// behind them, until the table does.
 struct BucketPlaces {
   struct Retired {
     void* at;
     std::size_t size;
   };
   char* current = nullptr;
+  TableRoom* room;
   std::vector<Retired> retired;
 
+  explicit BucketPlaces(TableRoom* of) : room(of) {}
+  BucketPlaces(const BucketPlaces&) = delete;
+  BucketPlaces& operator=(const BucketPlaces&) = delete;
   ~BucketPlaces() {
     for (const Retired& one : retired) release(one.at, one.size);
   }
+  bool is_roomed(std::size_t size) const { return size >= kPagesFrom && room->is_open(); }
   void* take(std::size_t size) {
     retired.reserve(retired.size() + 1);  // for what these buckets take the place of
-    void* at = size < kPagesFrom ? std::malloc(size) : take_pages(size);
+    void* at = is_roomed(size)      ? room->take(size)
+               : size < kPagesFrom ? std::malloc(size)
+                                   : take_pages(size);
     if (at == nullptr) throw std::bad_alloc();
     __atomic_store_n(&current, static_cast<char*>(at), __ATOMIC_RELEASE);
     return at;
   }
   void retire(void* at, std::size_t size) {
+    if (is_roomed(size)) return room->give(at, size);
     if (size >= kPagesFrom) empty_pages(at, size);
     retired.push_back({at, size});
   }

@@ -1,7 +1,7 @@
 // Touches memory before holds take it, so that no command waits for the system to empty a page:
 // where a machine's host must find it first, that is a fifth of a batch. Owns how far ahead of each
-// shard's arena it goes, and where pages are large. Takes no lock and changes nothing that anybody
-// can read; without it all is as it is, only slower.
+// shard's arena and of the tables it goes, and where an arena's pages are large. Takes no lock and
+// changes nothing that anybody can read; without it all is as it is, only slower.
 #pragma once
 #include <sys/mman.h>
 #include <time.h>
@@ -19,6 +19,7 @@ class Forerun {
  public:
   explicit Forerun(Engine& engine) : engine_(engine) {
     for (unsigned i = 0; i < kShards; ++i) reaches_[i] = {used(i), 0};
+    reaches_[kShards] = {engine_.tables.used(), 0};
   }
 
   // Until finish(). For a thread of its own.
@@ -28,9 +29,8 @@ class Forerun {
     long pause = kPauseLeast;
     while (!is_finished_.load(std::memory_order_relaxed)) {
       bool has_grown = false;
-      for (unsigned i = 0; i < kShards; ++i) {
-        follow(i, &has_grown);
-      }
+      for (unsigned i = 0; i < kShards; ++i) follow(i, &has_grown);
+      follow_tables(&has_grown);
       pause = has_grown ? kPauseLeast : std::min(2 * pause, kPauseMost);
       const timespec time{0, pause};
       nanosleep(&time, nullptr);
@@ -41,7 +41,6 @@ class Forerun {
  private:
   static constexpr long kPauseLeast = 1'000'000, kPauseMost = 16'000'000;  // ns
   static constexpr std::uintptr_t kSmallPiece = std::uintptr_t{1} << 16;
-  static constexpr std::uintptr_t kLargePage = std::uintptr_t{1} << 21;
   // A shard that has this much has large pages from there on, so that what is touched and not yet
   // used is at most half as much as what is used.
   static constexpr std::uintptr_t kLargeFrom = std::uintptr_t{1} << 22;
@@ -61,11 +60,20 @@ class Forerun {
   }
 
   void follow(unsigned number, bool* has_grown) {
-    Reach& reach = reaches_[number];
-    const std::uintptr_t now = used(number), grown = now - reach.used;
     const auto base = reinterpret_cast<std::uintptr_t>(engine_.shard(number)->base);
-    const std::uintptr_t last = base + kArenaBytes;
     const std::uintptr_t large_from = base + number * kPlacesApart * kGranule + kLargeFrom;
+    go_ahead(reaches_[number], used(number), large_from, base + kArenaBytes, has_grown);
+  }
+  void follow_tables(bool* has_grown) {
+    const TableRoom& tables = engine_.tables;
+    if (!tables.is_open()) return;
+    const std::uintptr_t large_from = tables.begin() + TableRoom::kLargeFrom;
+    go_ahead(reaches_[kShards], tables.used(), large_from, tables.end(), has_grown);
+  }
+
+  void go_ahead(Reach& reach, std::uintptr_t now, std::uintptr_t large_from, std::uintptr_t last,
+                bool* has_grown) {
+    const std::uintptr_t grown = now - reach.used;
     const std::uintptr_t least = now < large_from ? kSmallAhead : kLargeAhead;
     const std::uintptr_t goal = std::min(now + std::max(least, kRounds * grown), last);
     *has_grown |= grown != 0;
@@ -90,7 +98,7 @@ class Forerun {
   }
 
   Engine& engine_;
-  std::array<Reach, kShards> reaches_;
+  std::array<Reach, kShards + 1> reaches_;  // of the shards, and of the tables
   std::atomic<bool> is_finished_{false};
 };
 

@@ -90,8 +90,9 @@ class alignas(64) Table {
   }
 
  public:
-  Table(const char* base, float load_most)
-      : set_(0, HashOrPeek{{base}}, EqualOrAlike{{base}}, KnownPlace<std::uint32_t>(&places_)) {
+  Table(const char* base, TableRoom* room, float load_most)
+      : places_(room),
+        set_(0, HashOrPeek{{base}}, EqualOrAlike{{base}}, KnownPlace<std::uint32_t>(&places_)) {
     set_.max_load_factor(load_most);
   }
   void fetch_bucket(std::uint64_t hash) const {
@@ -171,16 +172,17 @@ class Index {
     return kLoadLeast + (kLoadMost - kLoadLeast) * place / (kShards * kTables - 1);
   }
   template <std::size_t... number>
-  static Tables make(const char* base, unsigned shard, std::index_sequence<number...>) {
-    return {Table<Traits>(base, load_most(shard, number))...};
+  static Tables make(const char* base, TableRoom* room, unsigned shard,
+                     std::index_sequence<number...>) {
+    return {Table<Traits>(base, room, load_most(shard, number))...};
   }
   static std::size_t number(std::uint64_t hash) { return (hash >> 49) % kTables; }
   Table<Traits>& table(std::uint64_t hash) { return tables_[number(hash)]; }
   const Table<Traits>& table(std::uint64_t hash) const { return tables_[number(hash)]; }
 
  public:
-  Index(const char* base, unsigned shard)
-      : tables_(make(base, shard, std::make_index_sequence<kTables>())) {}
+  Index(const char* base, TableRoom* room, unsigned shard)
+      : tables_(make(base, room, shard, std::make_index_sequence<kTables>())) {}
   // Fetches the bucket of a hash; needs no lock.
   void fetch_bucket(std::uint64_t hash) const { table(hash).fetch_bucket(hash); }
   // Fetches the block that a look-up of this hash will probably read; needs no lock, once the

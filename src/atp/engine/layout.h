@@ -195,15 +195,15 @@ struct alignas(64) Shard {
   Index<CounterTraits> counters;
   Ref free_blocks[kSizeClasses] = {};
 
-  Shard(unsigned shard_number, char* arena, bool arena_is_open)
+  Shard(unsigned shard_number, char* arena, bool arena_is_open, TableRoom* room)
       : next_place(shard_number * kPlacesApart + 1),  // place 0 of all names nothing
         open_places(shard_number * kPlacesApart),
         number(shard_number),
         is_open(arena_is_open),
         base(arena),
-        skus(arena, shard_number),
-        records(arena, shard_number),
-        counters(arena, shard_number) {}
+        skus(arena, room, shard_number),
+        records(arena, room, shard_number),
+        counters(arena, room, shard_number) {}
   ~Shard() { drop_pages(due_heap, due_room * (sizeof(std::int64_t) + sizeof(Ref))); }
 };
 

@@ -64,6 +64,7 @@ struct Tail {
 struct Engine {
   Settings settings;
   char* region;
+  TableRoom tables;
   CapTable caps;
   std::uint32_t next_cap_uid = 1;
 
@@ -105,9 +106,10 @@ struct Engine {
       return_pages(region, kArenaBytes * kShards);
       throw std::bad_alloc();
     }
+    if (is_open) tables.open();
     for (unsigned i = 0; i < kShards; ++i) {
       shard_due[i] = kNever;
-      new (shard(i)) Shard(i, region + i * kArenaBytes, is_open);
+      new (shard(i)) Shard(i, region + i * kArenaBytes, is_open, &tables);
     }
   }
   ~Engine() {
