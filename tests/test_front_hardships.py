@@ -21,6 +21,7 @@ import pytest
 from atp.v1 import maintenance_service_pb2 as maintenance_pb
 from atp.v1 import reservation_pb2 as pb
 from atp.v1 import reservation_service_pb2 as service_pb
+from atp.v1 import reservation_service_pb2_grpc as service_grpc
 from front_frames import (
     DATA,
     END_STREAM,
@@ -35,7 +36,7 @@ from front_frames import (
     window_update,
 )
 from front_process import SECOND, START_NS, Raw, Running, running
-from server_process import COMMAND, serving, wait_until
+from server_process import COMMAND, channel_to, serving, wait_until
 from server_stubs import SECONDS, Stubs, new_id, new_sku, reserve, stubs_to
 from stalled_disk import stalling
 from tls_keys import NEEDS_OPENSSL, Keys, make_keys
@@ -270,6 +271,28 @@ def test_a_batch_that_waits_for_the_disk_among_hoarders_is_answered(
         assert granted(body_of(connection, 1)) == 1
         for _ in range(20):
             assert reserve(disk.stubs, sku, 1).outcome == pb.RESERVE_OUTCOME_GRANTED
+
+
+def test_who_takes_no_answer_is_counted_also_after_calls_that_waited_for_the_disk(
+    tmp_path: Path,
+) -> None:
+    """What a call that had waited left behind said of the next one that its answer was counted."""
+    narrow = settings((INITIAL_WINDOW_SIZE, 0))
+    question = pb.GetAvailabilityRequest(skus=["A"] * 400).SerializeToString()
+    with running(tmp_path) as served, channel_to(served.address) as channel:
+        served.engine.set_stock("A", 1_000, now_ns=0)
+        stub = service_grpc.ReservationServiceStub(channel)
+        for number in range(8):
+            asked = pb.ReserveRequest(
+                request_id=f"waits-{number}", lines=[pb.Line(sku="A", quantity=1)]
+            )
+            assert stub.Reserve(asked, timeout=SECONDS).outcome == pb.RESERVE_OUTCOME_GRANTED
+        with Connection(served.address) as hoarder:
+            hoarder.send(narrow + ask(1, question, AVAILABILITY))
+            wait_until(
+                lambda: sum(served.front.statistics().answered.values()) >= 9, "all to be answered"
+            )
+            assert served.front.statistics().held_bytes > 400
 
 
 def hoard(address: str, sku: str, open_: ExitStack) -> None:

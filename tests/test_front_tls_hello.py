@@ -5,6 +5,7 @@ Owns hellos in pieces and in records of any size; that an ordinary one goes byte
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 
 import pytest
@@ -13,6 +14,7 @@ from atp._front import TlsServer
 from front_tls_attacks import HANDSHAKE, client_hello, record
 from tls_keys import NEEDS_OPENSSL, Keys, make_keys
 from tls_native import NativeClient
+from tls_talk import Talk, client_context
 
 pytestmark = NEEDS_OPENSSL
 
@@ -58,13 +60,42 @@ def test_a_hello_of_16_kib_is_waited_for(keys: Keys, piece: int) -> None:
     assert heard(server, record(HANDSHAKE, b"\x01\x00\x40\x00\x03\x03"), piece)
 
 
-def test_a_second_hello_is_no_longer_than_the_first_may_be(keys: Keys) -> None:
-    """After the first the server may ask for another, with a key that it knows."""
+BETWEEN = {
+    "nothing": b"",
+    "a change of cipher spec": record(b"\x14", b"\x01"),
+    "a warning": record(b"\x15", b"\x01\x5a"),
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN.values(), ids=BETWEEN)
+def test_a_second_hello_is_no_longer_than_the_first_may_be(keys: Keys, between: bytes) -> None:
+    """After the first the server may ask for another, with a key that it knows. A warning, which is
+    passed over, once ended the look-out."""
     server = server_of(keys)
     assert heard(server, client_hello(), 1)
-    change_cipher_spec = record(b"\x14", b"\x01")
-    assert not heard(server, change_cipher_spec + record(HANDSHAKE, LONG), 1 << 20)
+    assert not heard(server, between + record(HANDSHAKE, LONG), 1 << 20)
     assert server.why == TOO_LONG
+
+
+def test_what_is_encrypted_in_a_resumed_handshake_is_no_long_hello(keys: Keys) -> None:
+    """In TLS 1.2. One in 256 begins with a ClientHello's byte; those clients were refused."""
+    server = server_of(keys)
+    context = client_context(keys, version=ssl.TLSVersion.TLSv1_2)
+    first = Talk(server, context)
+    first.shake_hands()
+    server.begin_again()
+    second = Talk(server, context, session=first.client.session)
+    for _ in range(2):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            second.client.do_handshake()
+        if not second.client.session_reused:
+            second.carry()
+    said = second.take()
+    place = len(record(b"\x14", b"\x01")) + len(record(HANDSHAKE, b""))
+    second.push(said[:place] + LONG[:4] + said[place + 4 :])
+    assert second.client.session_reused
+    assert not second.goes_on
+    assert server.why not in ("", TOO_LONG)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -93,6 +93,6 @@ def test_all_that_is_given_back_is_one_block_again(program: Path) -> None:
 
 
 def test_a_room_that_is_full_says_so(program: Path) -> None:
-    commands = [f"take 0 {64 * GIB}", f"take 1 {PAGE}", f"take 2 {32 * GIB}", f"take 3 {16 * GIB}"]
-    commands += [f"take 4 {16 * GIB}", "give 3", f"take 5 {16 * GIB}", f"take 6 {PAGE}"]
-    assert answers(program, commands) == [-1, 0, -1, 16 * GIB, -1, 1, 16 * GIB, PAGE]
+    commands = [f"take 0 {8 * GIB}", f"take 1 {PAGE}", f"take 2 {4 * GIB}", f"take 3 {2 * GIB}"]
+    commands += [f"take 4 {2 * GIB}", "give 3", f"take 5 {2 * GIB}", f"take 6 {PAGE}"]
+    assert answers(program, commands) == [-1, 0, -1, 2 * GIB, -1, 1, 2 * GIB, PAGE]

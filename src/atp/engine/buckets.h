@@ -29,18 +29,16 @@ struct BucketPlaces {
   ~BucketPlaces() {
     for (const Retired& one : retired) release(one.at, one.size);
   }
-  bool is_roomed(std::size_t size) const { return size >= kPagesFrom && room->is_open(); }
   void* take(std::size_t size) {
     retired.reserve(retired.size() + 1);  // for what these buckets take the place of
-    void* at = is_roomed(size)      ? room->take(size)
-               : size < kPagesFrom ? std::malloc(size)
-                                   : take_pages(size);
+    void* at = size < kPagesFrom ? std::malloc(size) : room->take(size);
+    if (at == nullptr && size >= kPagesFrom) at = take_pages(size);
     if (at == nullptr) throw std::bad_alloc();
     __atomic_store_n(&current, static_cast<char*>(at), __ATOMIC_RELEASE);
     return at;
   }
   void retire(void* at, std::size_t size) {
-    if (is_roomed(size)) return room->give(at, size);
+    if (room->has(at)) return room->give(at, size);
     if (size >= kPagesFrom) empty_pages(at, size);
     retired.push_back({at, size});
   }

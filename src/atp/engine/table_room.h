@@ -28,8 +28,8 @@ class TableRoom {
     if (orders_ != nullptr) return_pages(orders_, kPages);
   }
 
-  // Where memory has to be asked for (see reserve_pages) there is no room, and tables have pages of
-  // their own.
+  // Where memory has to be asked for (see reserve_pages) there is no room; tables have pages of
+  // their own then, as they have when it is full.
   void open() {
     bool is_open = false, are_open = false;
     region_ = reserve_pages(kBytes + kLargePage, &is_open);
@@ -41,10 +41,10 @@ class TableRoom {
   }
   bool is_open() const { return base_ != nullptr; }
 
-  // So many bytes, a power of two of pages; null: there are none left.
+  // So many bytes, a power of two of pages; null: there are none left, or never were.
   void* take(std::size_t bytes) {
     const unsigned order = order_of(bytes);
-    if (order >= kOrders) return nullptr;
+    if (order >= kOrders || !is_open()) return nullptr;
     lock_.take();
     const std::uint32_t page = find(order);
     lock_.give();
@@ -57,6 +57,11 @@ class TableRoom {
     lock_.give();
   }
 
+  bool has(const void* at) const {
+    const auto place = reinterpret_cast<std::uintptr_t>(at);
+    return is_open() && place >= begin() && place < end();
+  }
+
   // Where it begins and ends, and up to where it was ever used; needs no lock.
   std::uintptr_t begin() const { return reinterpret_cast<std::uintptr_t>(base_); }
   std::uintptr_t end() const { return begin() + kBytes; }
@@ -65,7 +70,7 @@ class TableRoom {
   }
 
  private:
-  static constexpr unsigned kOrders = 24;
+  static constexpr unsigned kOrders = 21;  // 4 GiB: the tables of some 200 million holds
   static constexpr std::uint32_t kPages = std::uint32_t{1} << (kOrders - 1);
   static constexpr std::size_t kBytes = kPages * kPage;
   static constexpr std::uint32_t kNone = UINT32_MAX;
@@ -117,7 +122,7 @@ class TableRoom {
     std::uint32_t page = fresh_.load(std::memory_order_relaxed);
     if ((page + size - 1) / size * size > kPages - size) return kNone;
     for (; page % size != 0; page += page & -page) {
-      push(page, static_cast<unsigned>(__builtin_ctz(page)));
+      join(page, static_cast<unsigned>(__builtin_ctz(page)));
     }
     fresh_.store(page + size, std::memory_order_relaxed);
     return page;

@@ -81,7 +81,7 @@ struct Call {
     previous = next = nullptr;
     method = kNoMethod;
     is_post = is_grpc = is_timeout_bad = is_head_too_large = has_head = has_all = false;
-    has_message = is_queued = is_open = is_answered = false;
+    has_message = is_queued = is_open = is_answered = is_counted = false;
     parked = 0;
     refusal = nullptr;
     http_error = 0;

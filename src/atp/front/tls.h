@@ -29,7 +29,9 @@ class TlsSession {
       state_ = State::kHandshake;
     }
     if (!ssl_) return true;  // nothing has come
-    if (!is_open() && !hello_.take(data, size)) return end("the ClientHello is longer than 16 KiB");
+    if (may_say_hello() && !hello_.take(data, size)) {
+      return end("the ClientHello is longer than 16 KiB");
+    }
     ERR_clear_error();
     incoming_ = data;
     incoming_size_ = size;
@@ -71,6 +73,10 @@ class TlsSession {
 
  private:
   enum class State : std::uint8_t { kNew, kHandshake, kOpen, kEnded };
+
+  // Again where the first offered no key (TLS 1.3). Until one was read, the version is the newest.
+  bool may_say_hello() const { return !is_open() && SSL_version(ssl_) != TLS1_2_VERSION; }
+
   // A ClientHello and a chain of certificates have room; so has one record, which is all that may
   // come without a byte for the caller in it.
   static constexpr std::size_t kHandshakeBytesMax = 64 * 1024;

@@ -1,7 +1,7 @@
 // How long a client says its ClientHello is, told from the bytes of the wire as they come: OpenSSL
 // makes room for all of it, up to 128 KiB and half as much beside it, as soon as four bytes say so.
-// Reads records and the heads of messages (RFC 8446, 4 and 5.1), only as long as they are in the
-// clear; judges nothing else of them.
+// Reads records and the heads of messages (RFC 8446, 4 and 5.1) that are in the clear, and judges
+// nothing else of them.
 #pragma once
 #include <openssl/ssl3.h>
 
@@ -11,6 +11,8 @@
 
 namespace atp {
 
+// To be asked as long as another ClientHello may come: until TLS 1.2 was agreed on, whose next
+// handshake messages may be encrypted and look like anything, or the handshake is done.
 class HelloBound {
  public:
   // Real ones have some hundred bytes, with keys that outlive quantum computers some two thousand.
@@ -38,7 +40,6 @@ class HelloBound {
     in_record_ = record_;
     record_ = 0;
     head_at_ = 0;
-    is_over_ = type_ != SSL3_RT_HANDSHAKE && type_ != SSL3_RT_CHANGE_CIPHER_SPEC;
     return 1;
   }
 
@@ -70,7 +71,7 @@ class HelloBound {
     }
   }
 
-  bool is_over_ = false;  // another message has come: what follows may be encrypted
+  bool is_over_ = false;  // another message has come: OpenSSL will say what is wrong
   bool is_too_long_ = false;
   std::uint8_t type_ = 0;
   std::uint8_t head_at_ = 0;
