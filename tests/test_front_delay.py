@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from front_program import built
+from native_program import built
 
 MS = 1_000_000
 SECOND = 1_000 * MS

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from front_program import built
+from native_program import built
 
 SECOND = 1_000_000_000
 NOW = SECOND

@@ -305,14 +305,16 @@ def hoard(address: str, sku: str, open_: ExitStack) -> None:
         hoarder.send(wide + b"".join(calls))
 
 
+def top_of(stubs: Stubs) -> maintenance_pb.GetTopResponse:
+    return stubs.maintenance.GetTop(maintenance_pb.GetTopRequest(), timeout=SECONDS)
+
+
 def lag_of(stubs: Stubs) -> float:
-    reply = stubs.maintenance.GetTop(maintenance_pb.GetTopRequest(), timeout=SECONDS)
-    return reply.durable_lag.ToTimedelta().total_seconds()
+    return top_of(stubs).durable_lag.ToTimedelta().total_seconds()
 
 
 def refused_by_bytes(stubs: Stubs) -> int:
-    reply = stubs.maintenance.GetTop(maintenance_pb.GetTopRequest(), timeout=SECONDS)
-    by_bound = {each.limit_name: each.refused_count for each in reply.refused_counts}
+    by_bound = {each.limit_name: each.refused_count for each in top_of(stubs).refused_counts}
     return by_bound["buffer_bytes_max"]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from front_program import built
+from native_program import built
 
 TURNS = 100
 WARM_UP = [10_118, 1_668, 200, 1_257, 74, 430, 161, 78]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from front_program import built
+from native_program import built
 
 PAGE = 4096
 GIB = 1 << 30

@@ -19,7 +19,7 @@ class Forerun {
  public:
   explicit Forerun(Engine& engine) : engine_(engine) {
     for (unsigned i = 0; i < kShards; ++i) reaches_[i] = {used(i), 0};
-    reaches_[kShards] = {engine_.tables.used(), 0};
+    tables_ = {engine_.tables.used(), 0};
   }
 
   // Until finish(). For a thread of its own.
@@ -68,7 +68,7 @@ class Forerun {
     const TableRoom& tables = engine_.tables;
     if (!tables.is_open()) return;
     const std::uintptr_t large_from = tables.begin() + TableRoom::kLargeFrom;
-    go_ahead(reaches_[kShards], tables.used(), large_from, tables.end(), has_grown);
+    go_ahead(tables_, tables.used(), large_from, tables.end(), has_grown);
   }
 
   void go_ahead(Reach& reach, std::uintptr_t now, std::uintptr_t large_from, std::uintptr_t last,
@@ -98,7 +98,8 @@ class Forerun {
   }
 
   Engine& engine_;
-  std::array<Reach, kShards + 1> reaches_;  // of the shards, and of the tables
+  std::array<Reach, kShards> reaches_;
+  Reach tables_;
   std::atomic<bool> is_finished_{false};
 };
 

@@ -16,9 +16,9 @@ from atp.engine.layout cimport (
     line_at, lines_of, record_at, sku_at, was_partial,
 )
 from atp.engine.limits cimport NEVER, TIME_MAX
+from atp.engine.line_queue cimport first_end_beside
 from atp.engine.locks cimport mask_of_hash, unlock
 from atp.engine.native cimport load, prefetch_to_write
-from atp.engine.line_queue cimport first_end_beside
 from atp.engine.read cimport View, view_record
 from atp.engine.records cimport find_record, is_receipt
 from atp.engine.replacing cimport (

@@ -176,8 +176,8 @@ struct alignas(64) Shard {
   // Of all of this shard's SKUs, in the line that whoever has the lock has at hand.
   std::int64_t held = 0;
   std::int64_t sold = 0;
-  // Ended records, oldest first, linked through caps_generation.
   Ref counted = 0;  // where whoever counts the lines of a row has come to
+  // Ended records, oldest first, linked through caps_generation.
   Ref ended_first = 0;
   Ref ended_last = 0;
   std::uint32_t ended_count = 0;

@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 
 from atp.engine.layout cimport (
-    Engine, Line, Record, Sku, address_of, address_size, at, customer_of, held_of, kind_of,
+    Engine, Line, Record, Sku, address_of, address_size, customer_of, held_of, kind_of,
     lines_of, name_of, sku_at,
 )
 from atp.engine.limits cimport NEVER

@@ -7,6 +7,7 @@
 # line out moves it on.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from atp.engine.expiry cimport open_due
 from atp.engine.heaps cimport Heap
 from atp.engine.layout cimport Engine, Shard, Sku, line_at, sku_at
 from atp.engine.limits cimport SHARDS
@@ -90,25 +91,28 @@ cdef inline bint count_row(
     return True
 
 
-cdef inline void send_for(Engine* engine, Shard* shard, uint32_t place, Soon* soon) noexcept nogil:
-    if place < shard.due_count and shard.due_heap[place] <= soon.later:
-        prefetch_to_read(sku_at(engine, (<uint32_t*>(shard.due_heap + shard.due_room))[place]))
+cdef inline void send_for(
+    Engine* engine, const Heap* due, uint32_t place, Soon* soon
+) noexcept nogil:
+    if place < due.count and due.times[place] <= soon.later:
+        prefetch_to_read(sku_at(engine, due.members[place]))
 
 
 cdef inline bint count_stretch(
     Engine* engine, Shard* shard, Place* place, Soon* soon
 ) noexcept nogil:
     # Goes on where the last stretch of this shard ended; False when there is no more.
+    cdef Heap due = open_due(shard)
     cdef Sku* sku
     place.looked = 0
-    while place.sku < shard.due_count:
+    while place.sku < due.count:
         if place.looked >= STRETCH:
             return True
         place.looked += 1
-        send_for(engine, shard, place.sku + AHEAD, soon)
-        if shard.due_heap[place.sku] <= soon.later:
+        send_for(engine, &due, place.sku + AHEAD, soon)
+        if due.times[place.sku] <= soon.later:
             place.looked += VISIT
-            sku = sku_at(engine, (<uint32_t*>(shard.due_heap + shard.due_room))[place.sku])
+            sku = sku_at(engine, due.members[place.sku])
             if place.part == PART_HEAP and not count_heap(engine, sku, place, soon):
                 return True
             if not count_row(engine, shard, sku, place, soon):

@@ -12,7 +12,9 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from atp.engine.ending cimport expire_hold, whole_mask
 from atp.engine.events cimport promise_expiry
-from atp.engine.layout cimport Engine, Record, Shard, at, line_at, record_of, sku_at
+from atp.engine.expiry cimport open_due
+from atp.engine.heaps cimport Heap
+from atp.engine.layout cimport Engine, Record, Shard, line_at, record_of, sku_at
 from atp.engine.limits cimport NEVER, SHARDS
 from atp.engine.line_queue cimport first_line_of
 from atp.engine.locks cimport lock, lock_more, unlock
@@ -21,14 +23,10 @@ from atp.engine.native cimport count_trailing_zeros, load, lower_to, raise_to, s
 
 cdef inline Record* first_due(Engine* engine, Shard* shard, int64_t by) noexcept nogil:
     # The hold of this shard's first line, if that is due by then. The shard is locked.
-    cdef int64_t* times
-    if shard.due_count == 0:
+    cdef Heap due = open_due(shard)
+    if due.count == 0 or due.times[0] > by:
         return NULL
-    times = shard.due_heap
-    if times[0] > by:
-        return NULL
-    return record_of(line_at(engine, first_line_of(
-        engine, sku_at(engine, (<uint32_t*>(times + shard.due_room))[0]))))
+    return record_of(line_at(engine, first_line_of(engine, sku_at(engine, due.members[0]))))
 
 
 cdef inline void settle_due(Engine* engine, uint64_t mask) noexcept nogil:

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 
 #include "native.h"
 
@@ -37,6 +38,7 @@ class TableRoom {
     if (region_ == nullptr || orders_ == nullptr || !is_open || !are_open) return;
     const auto at = reinterpret_cast<std::uintptr_t>(region_);
     base_ = region_ + (kLargePage - at % kLargePage) % kLargePage;
+    first_.fill(kNone);
     madvise(base_ + kLargeFrom, kBytes - kLargeFrom, MADV_HUGEPAGE);
   }
   bool is_open() const { return base_ != nullptr; }
@@ -81,9 +83,7 @@ class TableRoom {
   };
 
   static unsigned order_of(std::size_t bytes) {
-    unsigned order = 0;
-    while (order < kOrders && kPage << order < bytes) ++order;
-    return order;
+    return static_cast<unsigned>(std::bit_width((bytes - 1) / kPage));
   }
   Free* free_at(std::uint32_t page) const {
     return reinterpret_cast<Free*>(base_ + std::size_t{page} * kPage);
@@ -144,13 +144,7 @@ class TableRoom {
   char* base_ = nullptr;
   char* orders_ = nullptr;  // by page: 1 more than the order of the free block that begins there
   std::atomic<std::uint32_t> fresh_{0};
-  std::array<std::uint32_t, kOrders> first_ = all_none();
-
-  static constexpr std::array<std::uint32_t, kOrders> all_none() {
-    std::array<std::uint32_t, kOrders> none{};
-    for (std::uint32_t& each : none) each = kNone;
-    return none;
-  }
+  std::array<std::uint32_t, kOrders> first_{};
 };
 
 }  // namespace atp
